@@ -1,0 +1,1 @@
+"""Experiments as records, and reports drawn from records alone."""

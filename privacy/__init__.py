@@ -1,0 +1,1 @@
+"""GUARANTEES: differential privacy for each person, planned, enforced, and written down."""

@@ -1,0 +1,98 @@
+"""Recording: one person-day as a watch delivered it, with the reason of every gap and the truth beneath.
+
+This is the contract between the rooms. ``observed`` is True where a value was delivered; ``reason`` is 0 exactly
+there. ``values`` holds anything where not observed, so readers look at ``observed`` first; NaN exists only in files.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
+
+SHAPE = (N_SIGNALS, MINUTES_PER_DAY)
+
+
+class DataError(ValueError):
+    """Data that cannot be used: the message names the thing, the value found and what was expected."""
+
+
+class Reason(IntEnum):
+    """Why a cell is missing; 0 means that it is not."""
+
+    OBSERVED = 0
+    SENSOR_ABSENT = 1  # the device has no such sensor
+    CHARGING = 2  # on the charger
+    OFF_WRIST = 3  # taken off: shower, sport, forgotten, not worn
+    SENSOR_OFF = 4  # switched off by the firmware: SCL and temperature in sleep and exercise
+    MOTION = 5  # too few valid beats, or no heart rate, because the arm moved
+    BATTERY_EMPTY = 6  # ran flat
+    NOT_RECORDED = 7  # imported data: missing for a reason that nobody wrote down
+    OUT_OF_RANGE = 8  # imported data: a value outside the physical range
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something with a start and an end in a person's day.
+
+    Attributes:
+        kind: "sleep", "activity" or "mood".
+        label: What it was: "main" or "nap"; "walking", ...; "calm", ...
+        start_minute: First minute, counted from midnight of the recording's day; below 0 if it began the day before.
+        end_minute: First minute after it; above 1440 if it ends on the next day.
+    """
+
+    kind: str
+    label: str
+    start_minute: int
+    end_minute: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One person-day.
+
+    Attributes:
+        person: Identifier, unique in its dataset.
+        vendor: Name of the device.
+        day: Days since the dataset's first day.
+        date: Local calendar date.
+        values: float32 [26, 1440] as measured; anything where not observed.
+        observed: bool [26, 1440]; True where a value was delivered.
+        reason: uint8 [26, 1440] of ``Reason``; 0 exactly where observed.
+        truth: float32 [26, 1440], what a perfect watch never taken off would have recorded; None for real people.
+        events: What the person did, as far as known.
+    """
+
+    person: str
+    vendor: str
+    day: int
+    date: date
+    values: NDArray[np.float32]
+    observed: NDArray[np.bool_]
+    reason: NDArray[np.uint8]
+    truth: NDArray[np.float32] | None = None
+    events: tuple[Event, ...] = ()
+
+    def check(self) -> "Recording":
+        """Itself, if every invariant of the contract holds.
+
+        Raises:
+            DataError: If a shape or dtype is off, an observed value is not finite, or reason contradicts observed.
+        """
+        where = f"recording of person {self.person!r}, day {self.day}"
+        arrays = {"values": (self.values, np.float32), "observed": (self.observed, np.bool_)}
+        arrays["reason"] = (self.reason, np.uint8)
+        if self.truth is not None:
+            arrays["truth"] = (self.truth, np.float32)
+        for name, (array, dtype) in arrays.items():
+            if array.shape != SHAPE or array.dtype != dtype:
+                raise DataError(f"{where}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {SHAPE}")
+        if not np.isfinite(self.values[self.observed]).all():
+            raise DataError(f"{where}: an observed value is not finite")
+        if ((self.reason == Reason.OBSERVED) != self.observed).any():
+            raise DataError(f"{where}: reason is not 0 exactly where observed")
+        return self
