@@ -1,0 +1,332 @@
+"""The masked autoencoder of LSM-2 (AIM) in one file: embed, encode what is seen, decode what is asked, score.
+
+A window of 26 signals is cut into patches, each a *place* on a grid of signals by time. A patch that is wholly missing
+(inherited mask) or hidden on purpose (artificial mask) is not seen: the encoder gathers the seen ones to the front,
+cuts the sequence to the batch's largest count and masks the rest in attention. So no seen patch is lost, whatever the
+gaps, and none is wasted but for the difference between windows. A patch of which some minutes are missing is kept,
+and the embedding is told which.
+
+Two decoders. ``full`` is the papers': every place, seen or a learnable mask token, attends to every other [1, 2].
+``lean`` asks only about the places that are scored: each is a query of position and mask token that attends to the
+encoded patches, and never to other queries, so cost follows what is asked (CrossMAE [3] is the same idea for images).
+
+Every parameter lives in Linear, LayerNorm or Embedding, so per-person gradients work with hooks; leading dimensions are
+free, so that a person's windows can be one record: [people, windows, ...] has the person as dimension 0 throughout.
+
+[1] Narayanswamy et al., ICLR 2025, arXiv:2410.13638. [2] LSM-2, Google Research 2025. [3] Fu et al., arXiv:2401.14391.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.masking import Grid
+from model.windows import Batch
+from simulator.randomness import stream_key
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
+
+Decoder = Literal["lean", "full"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """Shape of a masked autoencoder.
+
+    Attributes:
+        window_minutes: Length of a window, a multiple of ``patch_minutes``, at most a day.
+        patch_minutes: Minutes of a patch.
+        patch_signals: Signals of a patch; 26 is padded with rows that are never observed to the next multiple.
+        width: Encoder width.
+        depth: Encoder blocks.
+        heads: Encoder heads.
+        decoder: "lean" (scored places only, by cross-attention) or "full" (all places, by self-attention).
+        decoder_width: Decoder width.
+        decoder_depth: Decoder blocks.
+        decoder_heads: Decoder heads.
+    """
+
+    window_minutes: int = MINUTES_PER_DAY
+    patch_minutes: int = 10
+    patch_signals: int = 1
+    width: int = 192
+    depth: int = 4
+    heads: int = 4
+    decoder: Decoder = "lean"
+    decoder_width: int = 128
+    decoder_depth: int = 2
+    decoder_heads: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.window_minutes <= MINUTES_PER_DAY or self.window_minutes % self.patch_minutes:
+            raise ValueError(f"{self.window_minutes=} is not a multiple of {self.patch_minutes=} within a day")
+        if MINUTES_PER_DAY % self.patch_minutes or self.patch_minutes % 10:
+            raise ValueError(f"{self.patch_minutes=} is not a multiple of 10 that divides a day")
+        for width, heads in ((self.width, self.heads), (self.decoder_width, self.decoder_heads)):
+            if width % heads or width % 2:
+                raise ValueError(f"{width=} is odd or not a multiple of {heads=}")
+        if self.decoder not in ("lean", "full"):
+            raise ValueError(f"{self.decoder=} is neither 'lean' nor 'full'")
+
+    @property
+    def grid(self) -> Grid:
+        """Places of a window."""
+        return Grid(rows=-(-N_SIGNALS // self.patch_signals), columns=self.window_minutes // self.patch_minutes)
+
+    @property
+    def cells(self) -> int:
+        """Minutes times signals of a patch."""
+        return self.patch_signals * self.patch_minutes
+
+
+def _shape(
+    width: int, depth: int, heads: int, decoder_width: int, decoder_depth: int, decoder_heads: int
+) -> Architecture:
+    return Architecture(
+        width=width,
+        depth=depth,
+        heads=heads,
+        decoder_width=decoder_width,
+        decoder_depth=decoder_depth,
+        decoder_heads=decoder_heads,
+    )
+
+
+def _lsm1(
+    width: int, depth: int, heads: int, decoder_width: int, decoder_depth: int, decoder_heads: int
+) -> Architecture:
+    """LSM-1: five hours, patches of 10 minutes by 5 signals over 30 padded rows, full decoder ([1], Table 8)."""
+    shape = _shape(width, depth, heads, decoder_width, decoder_depth, decoder_heads)
+    return replace(shape, window_minutes=300, patch_signals=5, decoder="full")
+
+
+SIZES: Final[dict[str, Architecture]] = {
+    "xxs": _shape(48, 2, 4, 48, 1, 4),  # 0.1 M parameters
+    "xs": _shape(96, 3, 4, 64, 1, 4),  # 0.4 M
+    "s": _shape(128, 4, 4, 96, 2, 4),  # 1.1 M
+    "m": _shape(192, 12, 3, 128, 4, 4),  # 6 M
+    "lsm2": _shape(384, 12, 6, 256, 4, 4),  # about 25 M, the size that is reported of LSM-2
+    "lsm1-tiny": _lsm1(192, 4, 3, 128, 2, 4),  # Table 8: 2 M
+    "lsm1-small": _lsm1(256, 8, 4, 192, 2, 4),  # 7 M
+    "lsm1-base": _lsm1(768, 12, 12, 512, 8, 16),  # 110 M
+    "lsm1-large": _lsm1(1024, 24, 16, 512, 8, 16),  # 328 M
+}
+
+
+class Attention(nn.Module):
+    """Multi-head attention of ``x`` [..., n, width] over ``context`` [..., m, width]; ``keep`` is bool [..., m]."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor, keep: Tensor | None) -> Tensor:
+        """Attended ``x``, same shape; contexts where ``keep`` is False weigh exactly nothing."""
+        q, k, v = (self._split(t) for t in (self.query(x), self.key(context), self.value(context)))
+        mask = None if keep is None else keep.reshape(-1, 1, 1, keep.shape[-1])
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(attended.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[..., n, width] -> [all leading, heads, n, width of a head]."""
+        return x.reshape(-1, x.shape[-2], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; attends to itself, or to a context when one is given."""
+
+    def __init__(self, width: int, heads: int, crosses: bool = False) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.context_norm = nn.LayerNorm(width) if crosses else None
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor, keep: Tensor | None, context: Tensor | None = None) -> Tensor:
+        """``x`` [..., n, width] -> same shape."""
+        y = self.norm(x)
+        memory = y if context is None or self.context_norm is None else self.context_norm(context)
+        x = x + self.attention(y, memory, keep)
+        return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
+
+
+class Position(nn.Module):
+    """Learnable place in the grid: which signals, which time of the day; starts as sines and cosines of the clock."""
+
+    def __init__(self, rows: int, slots: int, width: int) -> None:
+        super().__init__()
+        self.row = nn.Embedding(rows, width)
+        self.slot = nn.Embedding(slots, width)
+
+    def forward(self, row: Tensor, slot: Tensor) -> Tensor:
+        """Row and slot indices [..., n] -> [..., n, width]."""
+        return self.row(row) + self.slot(slot)  # type: ignore[no-any-return]
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """Set every parameter from a generator of its own; torch's global generator is neither read nor moved."""
+    generator = torch.Generator().manual_seed(stream_key(seed, "weights") % 2**63)
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Embedding):
+            nn.init.normal_(layer.weight, std=0.5, generator=generator)
+    for layer in module.modules():
+        if isinstance(layer, Position):
+            with torch.no_grad():
+                layer.slot.weight.copy_(sines(*layer.slot.weight.shape))
+
+
+def sines(slots: int, width: int) -> Tensor:
+    """Sines and cosines of the slot, [slots, width]; periods run geometrically from 2 slots to 4 days."""
+    period = torch.logspace(math.log10(2.0), math.log10(4.0 * slots), width // 2)
+    angle = 2 * math.pi * torch.arange(slots)[:, None] / period
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Encoded patches of a batch.
+
+    Attributes:
+        tokens: float [..., 1 + n, width]; token 0 is the window's summary, then the seen patches, then padding.
+        keep: bool [..., 1 + n]; False at padding.
+        place: int64 [..., n]; the place of each patch, anything at padding.
+    """
+
+    tokens: Tensor
+    keep: Tensor
+    place: Tensor
+
+
+class MaskedAutoencoder(nn.Module):
+    """The AIM masked autoencoder; ``forward`` is the training loss of each window."""
+
+    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
+        super().__init__()
+        self.architecture = a = architecture
+        slots = MINUTES_PER_DAY // a.patch_minutes
+        self.embed = nn.Linear(2 * a.cells, a.width)  # values and which of them are there
+        self.summary = nn.Embedding(1, a.width)
+        self.position = Position(a.grid.rows, slots, a.width)
+        self.encoder = nn.ModuleList([Block(a.width, a.heads) for _ in range(a.depth)])
+        self.norm = nn.LayerNorm(a.width)
+        self.bridge = nn.Linear(a.width, a.decoder_width)
+        self.mask_token = nn.Embedding(1, a.decoder_width)
+        self.decoder_position = Position(a.grid.rows, slots, a.decoder_width)
+        crosses = a.decoder == "lean"
+        self.decoder = nn.ModuleList([Block(a.decoder_width, a.decoder_heads, crosses) for _ in range(a.decoder_depth)])
+        self.decoder_norm = nn.LayerNorm(a.decoder_width)
+        self.head = nn.Linear(a.decoder_width, a.cells)
+        initialise(self, seed)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Mean squared error of each window over its scored cells (observed and hidden), [...]; 0 if there are none."""
+        values, observed = self.patches(batch)
+        seen = self.encode(batch, values, observed)
+        scored = batch.hidden & observed.any(-1)
+        place, asked = gather_first(scored)
+        predicted = self.decode(seen, place, batch.slot)
+        weight = take(observed, place) & asked[..., None]
+        error = (predicted - take(values, place)).square() * weight
+        return error.sum((-2, -1)) / weight.sum((-2, -1)).clamp(min=1)
+
+    def reconstruct(self, batch: Batch) -> Tensor:
+        """The window [..., 26, minutes] with every hidden place predicted, the rest as it came."""
+        values, observed = self.patches(batch)
+        seen = self.encode(batch, values, observed)
+        place, asked = gather_first(batch.hidden)
+        predicted = torch.where(asked[..., None], self.decode(seen, place, batch.slot), take(values, place))
+        index = place[..., None].expand(predicted.shape)
+        return self.windows(values.scatter(-2, index, predicted.to(values.dtype)))
+
+    def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Values and observed [..., 26, minutes] -> patches [..., places, cells]; padded rows are not observed."""
+        return self._cut(batch.values), self._cut(batch.observed)
+
+    def encode(self, batch: Batch, values: Tensor, observed: Tensor) -> Seen:
+        """Gather the seen patches, embed them with their place, and let them attend to each other."""
+        place, keep = gather_first(observed.any(-1) & ~batch.hidden)
+        there = take(observed, place)
+        cells = torch.cat([take(values, place) * there, there.to(values.dtype)], dim=-1)
+        tokens = self.embed(cells) + self.position(*self._row_and_slot(place, batch.slot))
+        zero = torch.zeros((*place.shape[:-1], 1), dtype=torch.long, device=place.device)
+        tokens = torch.cat([self.summary(zero), tokens], dim=-2)
+        keep = torch.cat([zero == 0, keep], dim=-1)
+        for block in self.encoder:
+            tokens = block(tokens, keep)
+        return Seen(self.norm(tokens), keep, place)
+
+    def decode(self, seen: Seen, place: Tensor, slot: Tensor) -> Tensor:
+        """Predict the patches at ``place`` int64 [..., m]: [..., m, cells]."""
+        memory = self.bridge(seen.tokens)
+        if self.architecture.decoder == "lean":
+            x = self._questions(place, slot)
+            for block in self.decoder:
+                x = block(x, seen.keep, memory)
+            return self.head(self.decoder_norm(x))  # type: ignore[no-any-return]
+        everywhere = torch.arange(self.architecture.grid.places, device=place.device)
+        x = self._questions(everywhere.repeat((*place.shape[:-1], 1)), slot)
+        at_seen = take(x, seen.place) - self._mask(seen.place) + memory[..., 1:, :]
+        at_seen = torch.where(seen.keep[..., 1:, None], at_seen, take(x, seen.place))
+        x = x.scatter(-2, seen.place[..., None].expand(at_seen.shape), at_seen)
+        for block in self.decoder:
+            x = block(x, None)
+        return self.head(self.decoder_norm(take(x, place)))  # type: ignore[no-any-return]
+
+    def embed_windows(self, batch: Batch) -> Tensor:
+        """One vector a window, [..., width]: the mean of its seen patches; the summary token where none is seen."""
+        seen = self.encode(batch, *self.patches(batch))
+        weight = seen.keep.clone()
+        weight[..., 0] = ~seen.keep[..., 1:].any(-1)
+        total = (seen.tokens * weight[..., None]).sum(-2)
+        return total / weight.sum(-1, keepdim=True)
+
+    def windows(self, patches: Tensor) -> Tensor:
+        """Patches [..., places, cells] -> [..., 26, minutes]; the inverse of ``patches`` for the 26 real rows."""
+        a = self.architecture
+        x = patches.unflatten(-1, (a.patch_signals, a.patch_minutes)).unflatten(-3, (a.grid.rows, a.grid.columns))
+        return x.transpose(-3, -2).flatten(-4, -3).flatten(-2)[..., :N_SIGNALS, :]
+
+    def _cut(self, x: Tensor) -> Tensor:
+        a = self.architecture
+        x = F.pad(x, (0, 0, 0, a.grid.rows * a.patch_signals - N_SIGNALS))
+        x = x.unflatten(-1, (a.grid.columns, a.patch_minutes)).unflatten(-3, (a.grid.rows, a.patch_signals))
+        return x.transpose(-3, -2).flatten(-2).flatten(-3, -2)
+
+    def _questions(self, place: Tensor, slot: Tensor) -> Tensor:
+        return self._mask(place) + self.decoder_position(*self._row_and_slot(place, slot))  # type: ignore[no-any-return]
+
+    def _mask(self, place: Tensor) -> Tensor:
+        return self.mask_token(torch.zeros_like(place))  # type: ignore[no-any-return]
+
+    def _row_and_slot(self, place: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
+        columns = self.architecture.grid.columns
+        first = slot[..., None] * 10 // self.architecture.patch_minutes
+        return place // columns, (first + place % columns) % self.decoder_position.slot.num_embeddings
+
+
+def gather_first(chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of the True places of ``chosen`` [..., places], in order, padded to the batch's largest count.
+
+    Returns:
+        Indices int64 [..., m] and bool [..., m], False at padding; m may be 0.
+    """
+    count = chosen.sum(-1)
+    m = int(count.max()) if count.numel() else 0
+    order = torch.argsort(~chosen, dim=-1, stable=True)[..., :m].contiguous()
+    return order, torch.arange(m, device=chosen.device) < count[..., None]
+
+
+def take(x: Tensor, place: Tensor) -> Tensor:
+    """Patches ``x`` [..., places, cells] at ``place`` [..., m]: [..., m, cells]."""
+    return x.gather(-2, place[..., None].expand(*place.shape, x.shape[-1]))

@@ -1,0 +1,258 @@
+"""One training loop over (module, optimiser, loader), the plain loader for it, checkpoints, and model folders.
+
+The loop neither knows nor cares whether its triple was wrapped for privacy. What happens at a step is a function of
+(seed, step) alone, so a run that was killed goes on where its last checkpoint stands and ends with the same weights.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from model.autoencoder import Architecture, MaskedAutoencoder
+from model.masking import MaskMix, draw_masks
+from model.windows import Batch, Days, Normaliser
+from simulator.files import write_json, write_whole
+from simulator.randomness import stream
+from simulator.recording import DataError
+
+Progress = Callable[[int, float], None]
+"""Called with (step, loss) after every step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """How a model is trained without privacy; defaults follow LSM-1's Table 15 where a small batch allows.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_windows: Windows a step.
+        learning_rate: Peak, after the warm-up.
+        warmup_share: Share of steps over which the rate rises linearly; then it falls to 0 along a cosine.
+        weight_decay: AdamW's.
+        clip_norm: Bound on the gradient's norm.
+        masks: The artificial masks.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    steps: int = 1000
+    batch_windows: int = 64
+    learning_rate: float = 2e-3
+    warmup_share: float = 0.05
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    masks: MaskMix = field(default_factory=MaskMix)
+    checkpoint_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_windows", "learning_rate", "clip_norm", "checkpoint_every"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"training: {name}={getattr(self, name)} is not positive")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up, then a cosine to 0."""
+        warmup = max(1, round(self.warmup_share * self.steps))
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
+
+
+def adamw(module: nn.Module, plan: TrainingPlan) -> torch.optim.AdamW:
+    """The optimiser of the papers (LSM-1 Table 15: AdamW, momentum 0.9 and 0.95)."""
+    return torch.optim.AdamW(
+        module.parameters(), lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=plan.weight_decay
+    )
+
+
+def run_steps(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loader: Iterable[tuple[int, Batch]],
+    learning_rate: Callable[[int], float],
+    clip_norm: float | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Descend once for every (step, batch) that the loader yields.
+
+    Args:
+        module: Its ``forward(batch)`` gives a loss a window.
+        optimiser: Plain, or one that clips and adds noise for each person.
+        loader: Yields the step's number and its windows.
+        learning_rate: Rate of a step.
+        clip_norm: Bound on the whole gradient's norm; None with a private optimiser, which clips by person.
+        progress: Told of every step.
+    """
+    module.train()
+    device = next(module.parameters()).device
+    for step, batch in loader:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step)
+        optimiser.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = module(batch.to(device)).mean()
+        loss.backward()
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
+        optimiser.step()
+        if progress is not None:
+            progress(step, float(loss.detach()))
+
+
+def batches(
+    days: Days, architecture: Architecture, plan: TrainingPlan, seed: int, steps: range
+) -> Iterator[tuple[int, Batch]]:
+    """Windows drawn evenly over all usable ones, each with an artificial mask; step i is the same in every run."""
+    usable = days.usable(architecture.window_minutes)
+    if not len(usable):
+        raise DataError(f"no window of {architecture.window_minutes} minutes holds a fifth of its cells")
+    for step in steps:
+        rng = stream(seed, "batch", step)
+        windows = usable[rng.integers(len(usable), size=plan.batch_windows)]
+        yield (
+            step,
+            days.batch(
+                windows, architecture.window_minutes, draw_masks(plan.masks, architecture.grid, len(windows), rng)
+            ),
+        )
+
+
+def train(
+    model: MaskedAutoencoder,
+    days: Days,
+    plan: TrainingPlan,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> list[float]:
+    """Train from the last checkpoint, if there is one, to the plan's last step.
+
+    Args:
+        model: Changed in place.
+        days: What it learns from.
+        plan: How.
+        seed: Seed of batches and masks.
+        checkpoint: File to go on from and to write; None keeps nothing.
+        progress: Told of every step.
+
+    Returns:
+        The loss of every step, those before a resume too.
+
+    Raises:
+        DataError: If the checkpoint is damaged or belongs to another plan, model or seed.
+    """
+    optimiser = adamw(model, plan)
+    losses: list[float] = []
+    identity = {"plan": asdict(plan), "architecture": asdict(model.architecture), "seed": seed}
+    if checkpoint is not None and checkpoint.exists():
+        losses = _resume(checkpoint, identity, model, optimiser)
+
+    def on_step(step: int, loss: float) -> None:
+        losses.append(loss)
+        done = step + 1
+        if checkpoint is not None and (done % plan.checkpoint_every == 0 or done == plan.steps):
+            _save_checkpoint(checkpoint, identity, model, optimiser, losses)
+        if progress is not None:
+            progress(step, loss)
+
+    loader = batches(days, model.architecture, plan, seed, range(len(losses), plan.steps))
+    run_steps(model, optimiser, loader, plan.learning_rate_at, plan.clip_norm, on_step)
+    return losses
+
+
+@torch.no_grad()
+def validation_loss(
+    model: MaskedAutoencoder, days: Days, plan: TrainingPlan, *, seed: int, n_batches: int = 8
+) -> float:
+    """Mean training loss on fixed windows and masks of people not trained on."""
+    model.eval()
+    loader = batches(days, model.architecture, plan, seed, range(n_batches))
+    return float(torch.stack([model(batch).mean() for _, batch in loader]).mean())
+
+
+def _save_checkpoint(
+    path: Path, identity: dict[str, object], model: nn.Module, optimiser: torch.optim.Optimizer, losses: list[float]
+) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for i, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    metadata = {"identity": json.dumps(identity, sort_keys=True), "losses": json.dumps(losses)}
+    write_whole(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
+
+
+def _resume(path: Path, identity: dict[str, object], model: nn.Module, optimiser: torch.optim.Optimizer) -> list[float]:
+    tensors, metadata = read_safetensors(path)
+    if metadata.get("identity") != json.dumps(identity, sort_keys=True):
+        raise DataError(f"{path}: made by another plan, architecture or seed; expected the same, or another folder")
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, i, field_name = name.split(".")
+            state.setdefault(int(i), {})[field_name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    losses: list[float] = json.loads(metadata["losses"])
+    return losses
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors and the metadata of a file.
+
+    Raises:
+        DataError: If it is missing or not a whole safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file, expected model weights") from error
+    except SafetensorError as error:
+        raise DataError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def save_model(folder: Path, model: MaskedAutoencoder, normaliser: Normaliser, made_by: dict[str, object]) -> None:
+    """Write a model folder: weights, architecture, normaliser, and how it came about; the weights last."""
+    architecture = asdict(model.architecture)
+    write_json(
+        folder / "model.json", {"architecture": architecture, "normaliser": asdict(normaliser), "made_by": made_by}
+    )
+    write_whole(folder / "model.safetensors", save({k: v.contiguous() for k, v in model.state_dict().items()}))
+
+
+def load_model(folder: Path) -> tuple[MaskedAutoencoder, Normaliser]:
+    """Read a model folder.
+
+    Raises:
+        DataError: If a file is missing, damaged or not of this shape; the message names it.
+    """
+    path = folder / "model.json"
+    try:
+        content = json.loads(path.read_text())
+        architecture = Architecture(**content["architecture"])
+        normaliser = Normaliser(**{k: tuple(v) for k, v in content["normaliser"].items()})
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file, expected a model folder written by `everywear train`") from error
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not the description of a model ({error!r})") from error
+    model = MaskedAutoencoder(architecture)
+    tensors, _ = read_safetensors(folder / "model.safetensors")
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(
+            f"{folder / 'model.safetensors'}: does not fit {path.name} ({str(error).splitlines()[-1].strip()})"
+        ) from error
+    model.eval()
+    return model, normaliser
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return int(np.sum([p.numel() for p in model.parameters() if p.requires_grad]))

@@ -1,0 +1,189 @@
+"""Days -> normalised windows: the one border between recordings and tensors.
+
+A window is a stretch of one person-day, all 26 signals, aligned to ten minutes. Values are z-scores by constants
+of a public cohort; what was not observed is 0 and says so in ``observed``. Nothing beyond this file meets a gap
+in any other form.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simulator.recording import DataError, Recording
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES
+
+WINDOW_STRIDE_MINUTES = 10  # windows start on the grid of patches
+MIN_OBSERVED_SHARE = 0.2  # LSM-2 leaves out days that lack more than 80 % of their cells (lsm-2 blog, range 2-80 %)
+
+
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """Global z-score per signal (LSM-1 section 3.1); its constants come from a public cohort, never a private one.
+
+    Attributes:
+        mean: One number a signal, in the signal's unit.
+        sd: One positive number a signal, in the signal's unit.
+    """
+
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for field, numbers in (("mean", self.mean), ("sd", self.sd)):
+            if len(numbers) != N_SIGNALS or not np.isfinite(numbers).all():
+                raise DataError(f"normaliser: {field} has {len(numbers)} numbers, expected {N_SIGNALS} finite ones")
+        if min(self.sd) <= 0:
+            raise DataError(f"normaliser: sd {min(self.sd)} of {NAMES[int(np.argmin(self.sd))]} is not positive")
+
+    @classmethod
+    def fit(cls, recordings: Iterable[Recording]) -> Self:
+        """Mean and standard deviation over all observed cells; a signal never seen gets 0 and 1.
+
+        Sums are kept about the first day's mean, so that a large offset costs no digits.
+        """
+        count, first, total, squares = (np.zeros(N_SIGNALS) for _ in range(4))
+        for recording in recordings:
+            observed = recording.observed
+            values = np.where(observed, recording.values, 0).astype(np.float64)
+            n = observed.sum(axis=1)
+            first = np.where((count == 0) & (n > 0), values.sum(axis=1) / np.maximum(n, 1), first)
+            centred = np.where(observed, values - first[:, None], 0)
+            count += n
+            total += centred.sum(axis=1)
+            squares += (centred**2).sum(axis=1)
+        if not count.any():
+            raise DataError("normaliser: no observed cell in any recording")
+        seen = np.maximum(count, 1)
+        variance = squares / seen - (total / seen) ** 2
+        sd = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+        return cls(tuple((first + total / seen).tolist()), tuple(sd.tolist()))
+
+    def apply(self, values: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Measured values [..., 26, minutes] -> z-scores of the same shape, 0 where not observed."""
+        mean, sd = np.float32(self.mean)[:, None], np.float32(self.sd)[:, None]
+        return np.where(observed, (values - mean) / sd, np.float32(0))
+
+    def invert(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Z-scores [..., 26, minutes] -> the signals' units."""
+        return z * np.float32(self.sd)[:, None] + np.float32(self.mean)[:, None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Windows as the model takes them. Leading dimensions are free: [windows] or [people, windows per person].
+
+    Attributes:
+        values: float32 [..., 26, minutes], z-scores, 0 where not observed.
+        observed: bool [..., 26, minutes].
+        slot: int64 [...], ten-minute slot of the day with which the window begins.
+        hidden: bool [..., places], patches hidden on purpose (the artificial mask); places run signal by signal.
+    """
+
+    values: Tensor
+    observed: Tensor
+    slot: Tensor
+    hidden: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(*(tensor.to(device) for tensor in (self.values, self.observed, self.slot, self.hidden)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Days:
+    """Normalised person-days in memory, with the windows that hold enough to learn from.
+
+    Attributes:
+        values: float32 [days, 26, 1440], z-scores, 0 where not observed.
+        observed: bool [days, 26, 1440].
+        person: Identifier of each day's wearer.
+        date_index: int [days], day number within its dataset.
+    """
+
+    values: NDArray[np.float32]
+    observed: NDArray[np.bool_]
+    person: tuple[str, ...]
+    date_index: NDArray[np.int64]
+
+    @classmethod
+    def load(
+        cls, recordings: Iterable[Recording], normaliser: Normaliser, progress: Callable[[], object] | None = None
+    ) -> Self:
+        """Read recordings once, normalise, keep."""
+        values, observed, people, day = [], [], [], []
+        for recording in recordings:
+            values.append(normaliser.apply(recording.values, recording.observed))
+            observed.append(recording.observed)
+            people.append(recording.person)
+            day.append(recording.day)
+            if progress is not None:
+                progress()
+        if not values:
+            raise DataError("no recordings: expected at least one person-day")
+        return cls(np.stack(values), np.stack(observed), tuple(people), np.asarray(day, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def usable(self, minutes: int, min_observed: float = MIN_OBSERVED_SHARE) -> NDArray[np.int64]:
+        """Windows that hold at least ``min_observed`` of what they could: int64 [n, 2] of (day index, start minute).
+
+        What they could hold are the signals that the day holds at all, so that a device with few sensors counts too.
+
+        Raises:
+            ValueError: If ``minutes`` is not a multiple of ten within a day.
+        """
+        if not 0 < minutes <= MINUTES_PER_DAY or minutes % WINDOW_STRIDE_MINUTES:
+            raise ValueError(f"{minutes=} is not a multiple of {WINDOW_STRIDE_MINUTES} in (0, {MINUTES_PER_DAY}]")
+        seen = np.zeros((len(self), MINUTES_PER_DAY + 1), dtype=np.int64)
+        np.cumsum(self.observed.sum(axis=1), axis=1, out=seen[:, 1:])
+        starts = np.arange(0, MINUTES_PER_DAY - minutes + 1, WINDOW_STRIDE_MINUTES)
+        signals = np.maximum(self.observed.any(axis=2).sum(axis=1), 1)[:, None]
+        share = (seen[:, starts + minutes] - seen[:, starts]) / (signals * minutes)
+        day, start = np.nonzero(share >= min_observed)
+        return np.stack([day, starts[start]], axis=1)
+
+    def cut(self, windows: NDArray[np.int64], minutes: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Windows [n, 2] of (day index, start minute) -> values and observed, each [n, 26, minutes]."""
+        columns = windows[:, 1, None] + np.arange(minutes)
+        values = self.values[windows[:, 0], :, :][np.arange(len(windows))[:, None], :, columns].transpose(0, 2, 1)
+        observed = self.observed[windows[:, 0], :, :][np.arange(len(windows))[:, None], :, columns].transpose(0, 2, 1)
+        return values, observed
+
+    def batch(self, windows: NDArray[np.int64], minutes: int, hidden: NDArray[np.bool_]) -> Batch:
+        """Windows [n, 2] and their hidden places [n, places] -> a ``Batch`` with one leading dimension."""
+        values, observed = self.cut(windows, minutes)
+        return Batch(
+            torch.from_numpy(np.ascontiguousarray(values)),
+            torch.from_numpy(np.ascontiguousarray(observed)),
+            torch.from_numpy(windows[:, 1] // WINDOW_STRIDE_MINUTES),
+            torch.from_numpy(hidden),
+        )
+
+
+class WindowDataset(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
+    """The torch view of a dataset folder or cohort: item i is (values, observed, slot) of one usable window."""
+
+    def __init__(self, days: Days, minutes: int = MINUTES_PER_DAY) -> None:
+        self.days = days
+        self.minutes = minutes
+        self.windows = days.usable(minutes)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, int]:
+        day, start = self.windows[i]
+        span = slice(start, start + self.minutes)
+        values, observed = self.days.values[day, :, span], self.days.observed[day, :, span]
+        return torch.from_numpy(values.copy()), torch.from_numpy(observed.copy()), int(start) // WINDOW_STRIDE_MINUTES
+
+
+def people_of(days: Days) -> Sequence[str]:
+    """Distinct wearers, sorted."""
+    return sorted(set(days.person))
