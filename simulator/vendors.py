@@ -1,8 +1,35 @@
-"""Vendor: a device with its sensors, its errors, and its battery and firmware habits."""
+"""Vendor: a device with its sensors, its errors, and its battery and firmware habits.
 
+``VENDORS`` maps a device's key to its facts. A new device is one more value. Sensors, battery and charging follow the
+makers' specifications and the reviews named in ``source``; error sizes are orders of magnitude from wrist-PPG and
+accelerometer validation studies, and differ between makers so that a model trained on one meets another.
+"""
+
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from simulator.signals import Sensor, signals_of
+
+_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "battery_days": (0.25, 365.0),
+        "charge_minutes": (10.0, 600.0),
+        "heart_rate_interval_minutes": (1.0, 60.0),
+        "heart_rate_error_bpm": (0.0, 20.0),
+        "heart_rate_motion_error_bpm": (0.0, 60.0),
+        "heart_rate_step_bpm": (0.0, 10.0),
+        "valid_beats": (0.0, 1.0),
+        "step_count_factor": (0.5, 1.5),
+        "skin_temperature_bias_celsius": (-5.0, 5.0),
+        "temperature_step_celsius": (0.0, 1.0),
+        "accelerometer_noise_g": (0.0, 0.1),
+        "pressure_noise_hectopascals": (0.0, 1.0),
+    }
+)
+"""Smallest and largest sensible value of every number in ``Vendor``, in the unit of its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +42,9 @@ class Vendor:
         battery_days: Rated life, days.
         charge_minutes: Empty to full, minutes.
         eda_and_temperature_in_sleep_and_exercise: False where firmware switches them off then (LSM-1 section 3.1).
+        temperature_only_in_sleep: True where firmware reports the minute temperature of the night only.
+        beats_awake: False where beat-to-beat intervals are evaluated in sleep only.
+        heart_rate_interval_minutes: Minutes between optical readings while awake outside exercise; 1 is every minute.
         heart_rate_error_bpm: Standard deviation of a still minute's heart rate error, bpm.
         heart_rate_motion_error_bpm: Added standard deviation in strong motion, bpm.
         heart_rate_step_bpm: Quantisation of heart rate, bpm; 0 is none.
@@ -25,6 +55,9 @@ class Vendor:
         accelerometer_noise_g: Root mean square noise of one axis, g.
         pressure_noise_hectopascals: Noise of the pressure sensor within a minute, hPa.
         source: Where these come from.
+
+    Raises:
+        ValueError: If a value lies outside its bound; the message names field, value and bound.
     """
 
     name: str
@@ -32,6 +65,9 @@ class Vendor:
     battery_days: float
     charge_minutes: float
     eda_and_temperature_in_sleep_and_exercise: bool = False
+    temperature_only_in_sleep: bool = False
+    beats_awake: bool = True
+    heart_rate_interval_minutes: int = 1
     heart_rate_error_bpm: float = 1.5
     heart_rate_motion_error_bpm: float = 4.0
     heart_rate_step_bpm: float = 0.0
@@ -43,7 +79,172 @@ class Vendor:
     pressure_noise_hectopascals: float = 0.012
     source: str
 
+    def __post_init__(self) -> None:
+        for field in ("name", "source"):
+            if not getattr(self, field).strip():
+                raise ValueError(f"Vendor.{field}={getattr(self, field)!r} is empty")
+        if not self.sensors or not all(isinstance(sensor, Sensor) for sensor in self.sensors):
+            raise ValueError(f"Vendor.sensors={set(self.sensors)!r} is not a non-empty set of Sensor")
+        for field, (low, high) in _BOUNDS.items():
+            value = getattr(self, field)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not in [{low:g}, {high:g}]")
+
     @property
     def signals(self) -> tuple[str, ...]:
         """Names of the signals this device can record, in canonical order."""
         return signals_of(self.sensors)
+
+
+_PPG, _ACC, _EDA, _TEMP, _ALT = Sensor.PPG, Sensor.ACC, Sensor.EDA, Sensor.TEMP, Sensor.ALT
+_ERRORS: Final = "error sizes: judgement after wrist-PPG validation studies"
+
+_DEVICES: Final[tuple[Vendor, ...]] = (
+    Vendor(
+        name="fitbit-sense-2",
+        sensors=frozenset({_PPG, _ACC, _EDA, _TEMP, _ALT}),  # LSM-1 section 3.1
+        battery_days=6.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        source=f"LSM-1 section 3.1 and Table 18 (arXiv:2410.13638); Fitbit specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="pixel-watch-2",
+        sensors=frozenset({_PPG, _ACC, _EDA, _TEMP, _ALT}),  # LSM-1 section 3.1
+        battery_days=1.0,  # days with always-on display, Mezha Media Oct 2023
+        charge_minutes=75.0,  # min, maker's rating; 30 min give 12 h (Mezha Media)
+        heart_rate_error_bpm=1.3,  # bpm, multi-path PPG: judgement
+        valid_beats=0.94,  # share, judgement
+        skin_temperature_bias_celsius=0.3,  # degC, judgement: thicker, warmer case
+        source=f"LSM-1 section 3.1 and Table 18; Mezha Media and 9to5Google Oct 2023; {_ERRORS}",
+    ),
+    Vendor(
+        name="pixel-watch-3",
+        sensors=frozenset({_PPG, _ACC, _EDA, _TEMP, _ALT}),  # maker's specification
+        battery_days=1.25,  # days, maker's rating
+        charge_minutes=70.0,  # min, maker's rating
+        heart_rate_error_bpm=1.3,  # bpm, as Pixel Watch 2
+        valid_beats=0.94,  # share, as Pixel Watch 2
+        skin_temperature_bias_celsius=0.3,  # degC, as Pixel Watch 2
+        source=f"Google specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="pixel-watch-1",
+        sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification: no continuous EDA, no temperature
+        battery_days=1.0,  # days, maker's rating
+        charge_minutes=80.0,  # min, maker's rating
+        source=f"Google specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="fitbit-sense-1",
+        sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # EDA by spot scan only (LifeSnaps, Yfantidou et al. 2022)
+        battery_days=6.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        temperature_only_in_sleep=True,  # LifeSnaps: reported for the night
+        source=f"LifeSnaps (Yfantidou et al. 2022); Fitbit specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="fitbit-versa-4",
+        sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification
+        battery_days=6.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        source=f"Fitbit specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="fitbit-charge-6",
+        sensors=frozenset({_PPG, _ACC}),  # EDA by spot scan only, no altimeter
+        battery_days=7.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        source=f"Fitbit specification; DC Rainmaker; {_ERRORS}",
+    ),
+    Vendor(
+        name="fitbit-charge-5",
+        sensors=frozenset({_PPG, _ACC}),  # EDA by spot scan only, no altimeter
+        battery_days=7.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        heart_rate_error_bpm=1.8,  # bpm, judgement: narrow band
+        source=f"Fitbit specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="fitbit-inspire-3",
+        sensors=frozenset({_PPG, _ACC}),  # maker's specification
+        battery_days=10.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        heart_rate_error_bpm=2.0,  # bpm, judgement: small sensor
+        heart_rate_motion_error_bpm=5.0,  # bpm, judgement
+        valid_beats=0.88,  # share, judgement
+        source=f"Fitbit specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="apple-watch-9",
+        sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # maker's specification
+        battery_days=0.75,  # days: 18 h, Geometric Goods
+        charge_minutes=75.0,  # min, Geometric Goods
+        temperature_only_in_sleep=True,  # maker's specification
+        beats_awake=False,  # SDNN from spot readings by day
+        heart_rate_interval_minutes=6,  # min, background reading every 5-10 min when still (Breathing Labs)
+        heart_rate_error_bpm=1.0,  # bpm, judgement
+        heart_rate_motion_error_bpm=3.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.95,  # share, judgement
+        step_count_factor=0.98,  # ratio, judgement
+        skin_temperature_bias_celsius=0.4,  # degC, judgement
+        source=f"Geometric Goods; Breathing Labs; Alavi et al. 2022 (Nature Medicine) ext. data fig. 4; {_ERRORS}",
+    ),
+    Vendor(
+        name="garmin-venu-3",
+        sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification
+        battery_days=14.0,  # days, maker's rating
+        charge_minutes=110.0,  # min, maker's rating
+        beats_awake=False,  # RMSSD nightly in 5-min blocks (maker); no beat intervals by day
+        heart_rate_error_bpm=1.8,  # bpm, judgement
+        heart_rate_motion_error_bpm=5.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        step_count_factor=1.03,  # ratio, judgement
+        pressure_noise_hectopascals=0.015,  # hPa, judgement
+        source=f"Garmin specification; Fitrockr note on beat intervals; {_ERRORS}",
+    ),
+    Vendor(
+        name="samsung-galaxy-watch-6",
+        sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # QQPlayer Oct 2023
+        battery_days=1.5,  # days, Ghacks and Tech-Click July 2023: 30-40 h
+        charge_minutes=85.0,  # min, recalled
+        temperature_only_in_sleep=True,  # maker's specification
+        heart_rate_error_bpm=2.0,  # bpm, judgement
+        heart_rate_motion_error_bpm=5.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.90,  # share, judgement
+        step_count_factor=1.02,  # ratio, judgement
+        temperature_step_celsius=0.1,  # degC, judgement
+        source=f"Ghacks and Tech-Click July 2023; QQPlayer Oct 2023; {_ERRORS}",
+    ),
+    Vendor(
+        name="oura-ring-3",
+        sensors=frozenset({_PPG, _ACC, _TEMP}),  # BioDataHQ 2026
+        battery_days=5.5,  # days, BioDataHQ 2026: 4-7
+        charge_minutes=75.0,  # min, BioDataHQ 2026: 60-90
+        eda_and_temperature_in_sleep_and_exercise=True,  # temperature each minute, day and night
+        beats_awake=False,  # HRV at night in 5-min blocks
+        heart_rate_interval_minutes=5,  # min, by day
+        heart_rate_error_bpm=1.0,  # bpm, judgement: finger signal is clean
+        heart_rate_motion_error_bpm=7.0,  # bpm, judgement
+        valid_beats=0.97,  # share, judgement
+        step_count_factor=1.10,  # ratio, judgement: hand movement is counted
+        skin_temperature_bias_celsius=1.2,  # degC, judgement: finger is warmer
+        source=f"BioDataHQ 2026; {_ERRORS}",
+    ),
+    Vendor(
+        name="empatica-embraceplus",
+        sensors=frozenset({_PPG, _ACC, _EDA, _TEMP}),  # maker's specification
+        battery_days=6.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        eda_and_temperature_in_sleep_and_exercise=True,  # research device: always on
+        heart_rate_error_bpm=2.0,  # bpm, judgement
+        heart_rate_motion_error_bpm=6.0,  # bpm, judgement
+        valid_beats=0.80,  # share, E4 covers 77 % of beats when still (Stress-Predict, Iqbal et al. 2022)
+        temperature_step_celsius=0.02,  # degC, resolution of the E4 thermopile
+        source=f"Empatica specification; Stress-Predict (Iqbal et al. 2022); {_ERRORS}",
+    ),
+)
+
+VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType({vendor.name: vendor for vendor in _DEVICES})
+"""Every device by its key."""
