@@ -1,0 +1,340 @@
+"""PrivacyPlan: the public facts of a private training run, and the epsilon that follows from them.
+
+One plan is the single source of the sampling rate, the noise, the divisor *and* the accounted event, so that what is
+done and what is reported cannot drift apart. It holds public facts only: nothing in it may be computed from the data.
+
+The mechanism: in every step each person joins independently with probability ``q``; each joining person contributes
+one gradient, the mean over ``k`` windows, clipped to norm ``C``; Gaussian noise of deviation ``sigma C`` is added to
+the sum, which is divided by the public constant ``q * nominal_people``. Its privacy under adding or removing a person
+is that of the Poisson-subsampled Gaussian, composed over the steps; ``k`` and ``C`` do not enter [1].
+
+Three accountants: "pld" [2] is the truth that ledgers and budgets use: it rounds privacy loss up, so its epsilon is
+never below the true one. "prv" [3] is an independent implementation by others (its central estimate, not a bound).
+"rdp" [4] is a looser upper bound, kept because most of the literature quotes it.
+
+[1] Charles et al., "Fine-tuning large language models with user-level differential privacy", arXiv:2407.07737.
+[2] Doroshenko et al., "Connect the dots: tighter discrete approximations of privacy loss distributions",
+    arXiv:2207.04380, as implemented in dp_accounting.
+[3] Gopi et al., "Numerical composition of differential privacy", arXiv:2106.02848, as implemented in Opacus.
+[4] Mironov et al., "Renyi differential privacy of the sampled Gaussian mechanism", arXiv:1908.10530.
+"""
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dp_accounting
+import numpy as np
+from dp_accounting.pld import PLDAccountant
+from dp_accounting.rdp import RdpAccountant
+from scipy.optimize import brentq
+
+UNIT = "person"
+ADJACENCY = "add or remove one person"
+PLD_CELLS = (1_000, 130)  # cells of privacy loss per epsilon: at least, and per square root of the number of steps
+PLD_FINEST_CELL = 2e-6  # of privacy loss
+PRV_ERROR = (2e-4, 0.005)  # mesh of the second accountant: at least, and per epsilon; its estimate is far closer
+PRV_LARGEST = 500.0  # epsilon beyond which its exponentials overflow; such a plan protects nobody
+RDP_ORDERS = (*range(2, 64), 128, 256, 512, 1024)  # whole orders: the series for broken ones may not converge
+NOISE_RANGE = (0.05, 1e6)  # noise multipliers among which a calibration looks
+NOISE_DIGITS = 4  # significant digits of a calibrated noise multiplier
+
+
+class PrivacyError(ValueError):
+    """A guarantee that cannot be given: the message names the value and the bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyPlan:
+    """How one vendor's people are protected over the whole life of a run. Public facts only.
+
+    Attributes:
+        noise_multiplier: ``sigma``: the noise's standard deviation in units of ``clip_norm``; 0 protects nobody.
+        clip_norm: ``C``: the largest Euclidean norm of one person's gradient.
+        sampling_rate: ``q``: the probability with which each person joins each step.
+        nominal_people: The vendor's published number of people, a constant of the config and never a count of data.
+        steps: Training steps over the life of the run, all rounds together.
+        windows_per_person: ``k``: windows drawn from a joining person per step.
+        delta: The probability with which the guarantee may fail.
+        epsilon_budget: What the vendor's ledger may never exceed, other releases included.
+        unit: What is protected: all rows of a person.
+        adjacency: Which data sets must look alike.
+
+    Raises:
+        PrivacyError: If a field is out of its bounds.
+    """
+
+    noise_multiplier: float
+    clip_norm: float
+    sampling_rate: float
+    nominal_people: int
+    steps: int
+    windows_per_person: int
+    delta: float
+    epsilon_budget: float
+    unit: str = UNIT
+    adjacency: str = ADJACENCY
+
+    def __post_init__(self) -> None:
+        _check_mechanism(self.noise_multiplier, self.sampling_rate, self.steps, self.delta)
+        _require("clip_norm", self.clip_norm, "in (0, inf)", 0 < self.clip_norm < math.inf)
+        _require("nominal_people", self.nominal_people, "a whole number >= 1", _is_count(self.nominal_people, 1))
+        _require("windows_per_person", self.windows_per_person, ">= 1", _is_count(self.windows_per_person, 1))
+        _require("epsilon_budget", self.epsilon_budget, "in (0, inf]", self.epsilon_budget > 0)
+        _check_delta_protects(self.delta, self.nominal_people)
+        _require("unit", self.unit, f"{UNIT!r}, the only one there is", self.unit == UNIT)
+        _require("adjacency", self.adjacency, f"{ADJACENCY!r}, the only one there is", self.adjacency == ADJACENCY)
+
+    @classmethod
+    def calibrated(cls, *, epsilon: float, **facts: Any) -> "PrivacyPlan":
+        """The plan with the least noise that spends at most ``epsilon`` over its steps.
+
+        Args:
+            epsilon: What training may spend; also the budget unless ``epsilon_budget`` is given.
+            facts: All other fields but ``noise_multiplier``.
+        """
+        blank = cls(**{"epsilon_budget": epsilon, **facts, "noise_multiplier": 0.0})  # checks every other field
+        noise = noise_for(epsilon, blank.sampling_rate, blank.steps, blank.delta)
+        return cls(**{**asdict(blank), "noise_multiplier": noise})
+
+    @property
+    def divisor(self) -> float:
+        """What the noised sum is divided by: the expected number of joining people, by public constants (rule R2)."""
+        return self.sampling_rate * self.nominal_people
+
+    def event(self, steps: int | None = None) -> Any:
+        """The ``dp_accounting.DpEvent`` of ``steps`` steps, by default of all."""
+        return gaussian_event(self.sampling_rate, self.noise_multiplier, self.steps if steps is None else steps)
+
+    def epsilon(self, steps: int | None = None, accountant: str = "pld") -> float:
+        """What ``steps`` steps spend, by default all of them."""
+        return epsilon(self.event(steps), self.delta, accountant)
+
+
+def gaussian_event(sampling_rate: float, noise_multiplier: float, steps: int) -> Any:
+    """``steps`` Poisson-subsampled Gaussian releases as a ``dp_accounting.DpEvent``."""
+    gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)
+    return dp_accounting.SelfComposedDpEvent(dp_accounting.PoissonSampledDpEvent(sampling_rate, gaussian), steps)
+
+
+def epsilon(event: Any, delta: float, accountant: str = "pld") -> float:
+    """The epsilon at ``delta`` of everything in ``event``, under adding or removing one person.
+
+    Args:
+        event: Poisson-subsampled Gaussians in any composition; whatever else is refused, never guessed at.
+        delta: In (0, 1).
+        accountant: "pld", "prv" or "rdp".
+
+    Returns:
+        0 for nothing at all, infinity if anything was released without noise.
+
+    Raises:
+        PrivacyError: If the event, ``delta`` or the accountant is unknown or out of bounds.
+    """
+    _require("accountant", accountant, f"one of {', '.join(ACCOUNTANTS)}", accountant in ACCOUNTANTS)
+    _require("delta", delta, "in (0, 1)", 0 < delta < 1)
+    return _total(event, delta, accountant)
+
+
+def noise_for(epsilon_target: float, sampling_rate: float, steps: int, delta: float, accountant: str = "pld") -> float:
+    """The least noise multiplier, to four digits and rounded up, with which ``steps`` steps spend at most the target.
+
+    Raises:
+        PrivacyError: If an argument is out of bounds or no noise below 1e6 suffices.
+    """
+    _check_mechanism(1.0, sampling_rate, steps, delta)
+    _require("epsilon", epsilon_target, "in (0, inf)", 0 < epsilon_target < math.inf)
+    if steps == 0:
+        return 0.0
+
+    def spent(noise: float) -> float:
+        return epsilon(gaussian_event(sampling_rate, noise, steps), delta, accountant)
+
+    low, high = _bracket(spent, epsilon_target)
+    if low == 0:
+        return high
+    log_noise = brentq(
+        lambda x: math.log(max(spent(math.exp(x)), 1e-12) / epsilon_target), math.log(low), math.log(high), xtol=3e-5
+    )
+    noise = _round_up(math.exp(log_noise) * (1 - 1e-4))
+    while spent(noise) > epsilon_target:
+        noise = _round_up(noise * (1 + 1e-6))
+    return noise
+
+
+def budget_table(
+    people: int, rate: float, steps: int, delta: float, *, epsilon: float | None = None, noise: float | None = None
+) -> dict[str, Any]:
+    """Noise for an epsilon or epsilon for a noise, by two independent accountants.
+
+    Args:
+        people: The vendor's public number of people.
+        rate: The probability with which each joins each step.
+        steps: Steps over the life of the run.
+        delta: Below ``1 / people``.
+        epsilon: The target, if the noise is asked for.
+        noise: The noise multiplier, if the epsilon is asked for.
+
+    Returns:
+        ``epsilon`` and ``noise`` by accountant, the recommended ``noise_multiplier`` (the larger noise),
+        ``disagreement`` (relative, of the one asked for), and what was asked. Infinity where nothing is protected.
+
+    Raises:
+        PrivacyError: If not exactly one of the two is given, or an option is impossible.
+    """
+    if (epsilon is None) == (noise is None):
+        raise PrivacyError(f"give exactly one of epsilon and noise, not {epsilon=} and {noise=}")
+    _require("people", people, "a whole number >= 1", _is_count(people, 1))
+    _check_mechanism(1.0 if noise is None else noise, rate, steps, delta)
+    _check_delta_protects(delta, people)
+    pair = ("pld", "prv")
+    if epsilon is not None:
+        noises = {name: noise_for(epsilon, rate, steps, delta, name) for name in pair}
+        recommended = max(noises.values())
+    else:
+        assert noise is not None
+        noises = dict.fromkeys(pair, noise)
+        recommended = noise
+    event = gaussian_event(rate, recommended, steps)
+    epsilons = {name: _total(event, delta, name) for name in pair}
+    return {
+        "epsilon": epsilons,
+        "noise": noises,
+        "noise_multiplier": recommended,
+        "disagreement": _disagreement(noises if epsilon is not None else epsilons),
+        "people": people,
+        "rate": rate,
+        "steps": steps,
+        "delta": delta,
+        "divisor": rate * people,
+        "noise_on_mean_gradient": recommended / (rate * people),  # standard deviation, in clip norms
+        "unit": UNIT,
+        "adjacency": ADJACENCY,
+    }
+
+
+def _total(event: Any, delta: float, accountant: str) -> float:
+    """`epsilon` without its checks."""
+    rows = {row: steps for row, steps in gaussian_rows(event).items() if steps}
+    if not rows:
+        return 0.0
+    if any(noise == 0 for _, noise in rows):
+        return math.inf
+    return ACCOUNTANTS[accountant](rows, delta)
+
+
+Rows = dict[tuple[float, float], int]  # (sampling rate, noise multiplier) -> steps
+
+
+def gaussian_rows(event: Any) -> Rows:
+    """An event as how many steps were taken at which rate and noise; equal ones are merged, as order is irrelevant.
+
+    Raises:
+        PrivacyError: If the event holds anything but Poisson-subsampled Gaussians.
+    """
+    rows: Counter[tuple[float, float]] = Counter()
+    match event:
+        case dp_accounting.NoOpDpEvent():
+            pass
+        case dp_accounting.ComposedDpEvent():
+            for part in event.events:
+                rows.update(gaussian_rows(part))
+        case dp_accounting.SelfComposedDpEvent():
+            rows.update({row: steps * event.count for row, steps in gaussian_rows(event.event).items()})
+        case dp_accounting.GaussianDpEvent():
+            rows[1.0, float(event.noise_multiplier)] = 1
+        case dp_accounting.PoissonSampledDpEvent() if isinstance(event.event, dp_accounting.GaussianDpEvent):
+            rows[float(event.sampling_probability), float(event.event.noise_multiplier)] = 1
+        case _:
+            raise PrivacyError(f"{event=} is not made of Poisson-subsampled Gaussians")
+    return dict(rows)
+
+
+def _pld_epsilon(rows: Rows, delta: float) -> float:
+    """The privacy loss distribution's epsilon: never too low (rule R17), and too high by less than 0.1 %.
+
+    What the discretisation adds grows like steps x cell**2, so the grid follows the steps and the size of the answer:
+    a fixed 1e-4 would take seconds for a large epsilon and lose percents of a small one over many steps.
+    """
+    cells = max(PLD_CELLS[0], PLD_CELLS[1] * math.sqrt(sum(rows.values())))
+    cell = max(_rdp_epsilon(rows, delta) / cells, PLD_FINEST_CELL)
+    accountant = PLDAccountant(value_discretization_interval=cell)
+    return float(accountant.compose(_composed(rows)).get_epsilon(delta))
+
+
+def _rdp_epsilon(rows: Rows, delta: float) -> float:
+    """The Renyi accountant's epsilon: an upper bound, usually 5 to 15 % above the truth."""
+    return float(RdpAccountant(orders=RDP_ORDERS).compose(_composed(rows)).get_epsilon(delta))
+
+
+def _prv_epsilon(rows: Rows, delta: float) -> float:
+    """The central estimate of Opacus' privacy random variables: a second opinion, by other code and another method."""
+    from opacus.accountants import PRVAccountant  # here, since it loads torch, which a ledger does not need
+
+    rough = _rdp_epsilon(rows, delta)
+    _require("epsilon", rough, f"at most {PRV_LARGEST:g}, as far as prv can count", rough <= PRV_LARGEST)
+    accountant = PRVAccountant()
+    accountant.history = [(noise, rate, steps) for (rate, noise), steps in rows.items()]
+    error = max(PRV_ERROR[0], PRV_ERROR[1] * rough)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"), warnings.catch_warnings():  # log(1 - q), q = 1
+        warnings.filterwarnings("ignore", message="Optimal order is the (small|larg)est alpha", category=UserWarning)
+        composed = accountant._get_dprv(eps_error=error, delta_error=delta / 1000)
+        _, estimate, _ = composed.compute_epsilon(delta, delta / 1000, error)
+    return float(estimate)
+
+
+ACCOUNTANTS: dict[str, Callable[[Rows, float], float]] = {"pld": _pld_epsilon, "prv": _prv_epsilon, "rdp": _rdp_epsilon}
+
+
+def _composed(rows: Rows) -> Any:
+    return dp_accounting.ComposedDpEvent([gaussian_event(q, noise, steps) for (q, noise), steps in rows.items()])
+
+
+def _bracket(spent: Callable[[float], float], target: float) -> tuple[float, float]:
+    """Two noises with ``spent(low) > target >= spent(high)``; ``low`` is 0 if the least noise looked at suffices."""
+    smallest, largest = NOISE_RANGE
+    low = high = 1.0
+    if spent(high) > target:
+        while spent(high) > target:
+            low, high = high, high * 2
+            _require("epsilon", target, f"reachable with a noise multiplier below {largest:g}", high <= largest)
+        return low, high
+    while low > smallest:
+        low, high = max(low / 2, smallest), low
+        if spent(low) > target:
+            return low, high
+    return 0.0, smallest
+
+
+def _round_up(noise: float) -> float:
+    unit = 10.0 ** (math.floor(math.log10(noise)) - NOISE_DIGITS + 1)
+    return float(f"{math.ceil(noise / unit - 1e-9) * unit:.{NOISE_DIGITS}g}")
+
+
+def _disagreement(values: dict[str, float]) -> float:
+    low, high = min(values.values()), max(values.values())
+    return 0.0 if low == high else (high - low) / low
+
+
+def _check_mechanism(noise: float, rate: float, steps: int, delta: float) -> None:
+    _require("noise_multiplier", noise, "in [0, inf)", 0 <= noise < math.inf)
+    _require("sampling_rate", rate, "in (0, 1]", 0 < rate <= 1)
+    _require("steps", steps, "a whole number >= 0", _is_count(steps, 0))
+    _require("delta", delta, "in (0, 1)", 0 < delta < 1)
+
+
+def _check_delta_protects(delta: float, people: int) -> None:
+    """A delta of 1/n permits handing out one whole person in the clear, so it has to be smaller."""
+    _require("delta", delta, f"below 1/people = {1 / people:g}", delta < 1 / people or people == 1)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _require(name: str, value: Any, bound: str, holds: bool) -> None:
+    if not holds:
+        raise PrivacyError(f"{name}={value!r} is not {bound}")
