@@ -130,13 +130,13 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor, keep: Tensor | None) -> Tensor:
         """Attended ``x``, same shape; contexts where ``keep`` is False weigh exactly nothing."""
         q, k, v = (self._split(t) for t in (self.query(x), self.key(context), self.value(context)))
-        mask = None if keep is None else keep.reshape(-1, 1, 1, keep.shape[-1])
+        mask = None if keep is None else keep.flatten(0, -2)[:, None, None, :]
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(attended.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
 
     def _split(self, x: Tensor) -> Tensor:
         """[..., n, width] -> [all leading, heads, n, width of a head]."""
-        return x.reshape(-1, x.shape[-2], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
+        return x.flatten(0, -3).unflatten(-1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -319,10 +319,10 @@ def gather_first(chosen: Tensor) -> tuple[Tensor, Tensor]:
     """Indices of the True places of ``chosen`` [..., places], in order, padded to the batch's largest count.
 
     Returns:
-        Indices int64 [..., m] and bool [..., m], False at padding; m may be 0.
+        Indices int64 [..., m] and bool [..., m], False at padding; m is at least 1.
     """
     count = chosen.sum(-1)
-    m = int(count.max()) if count.numel() else 0
+    m = max(1, int(count.max())) if count.numel() else 1
     order = torch.argsort(~chosen, dim=-1, stable=True)[..., :m].contiguous()
     return order, torch.arange(m, device=chosen.device) < count[..., None]
 

@@ -1,0 +1,242 @@
+"""Experiment: everything that decides a run, as one value; named presets; JSON in and out; a hash.
+
+An experiment holds public facts only. Two runs with the same experiment end with the same model, on whichever back end
+and however often they were interrupted; where and how fast they ran is not part of it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from model.autoencoder import SIZES, Architecture
+from model.training import TrainingPlan
+from privacy.plan import PrivacyPlan
+from simulator.population import POPULATIONS, Population
+from simulator.recording import DataError
+from simulator.vendors import VENDORS, Vendor
+
+Noise = Literal["release", "rehearsal", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Public:
+    """The simulated people that cost no privacy: they warm up the model and fix its normalisation.
+
+    Attributes:
+        population: Name in ``POPULATIONS``.
+        people: Simulated people to learn from.
+        validation_people: Further ones, for the loss that is watched over the rounds.
+        days: Days of each.
+        warm_up: How the model is trained on them; ``steps=0`` is no option: federate from scratch with one step.
+    """
+
+    population: str = "lsm1"
+    people: int = 300
+    validation_people: int = 40
+    days: int = 2
+    warm_up: TrainingPlan = field(default_factory=TrainingPlan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """One watch maker: a device, and people who differ from the public ones in ways stated here.
+
+    Attributes:
+        name: The maker's name in the federation.
+        device: Name in ``VENDORS``; decides sensors, errors, battery and firmware habits.
+        population: How its people are distributed.
+        people: Published number of its people.
+        days: Days of each.
+    """
+
+    name: str
+    device: str
+    population: Population
+    people: int = 400
+    days: int = 3
+
+    @property
+    def vendor(self) -> Vendor:
+        """The device's facts."""
+        return VENDORS[self.device]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What each person is promised; the noise follows from it.
+
+    Attributes:
+        noise: "release": keys from the operating system's entropy. "rehearsal": keys from the experiment's seed, so
+            that a run over simulated people can be repeated; gives real people nothing. "off": no clipping, no noise.
+        epsilon: What training may spend per person and maker, over all rounds.
+        delta: Probability with which the guarantee may fail.
+        clip_norm: Bound on one person's gradient.
+        sampling_rate: Probability with which a person joins a step.
+        windows_per_person: Windows of a joining person.
+    """
+
+    noise: Noise = "rehearsal"
+    epsilon: float = 8.0
+    delta: float = 1e-5
+    clip_norm: float = 0.5
+    sampling_rate: float = 0.12
+    windows_per_person: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """The federation's rhythm.
+
+    Attributes:
+        rounds: Times the makers' models are averaged.
+        steps: Local steps of each maker in a round.
+        learning_rate: Peak rate of local steps; it falls along a cosine over the whole run.
+        momentum: Of the local steps; the optimiser is fresh each round and sees noised gradients only.
+        least_makers: Fewest makers whose replies make a round; with fewer it is an error.
+    """
+
+    rounds: int = 5
+    steps: int = 4
+    learning_rate: float = 0.5
+    momentum: float = 0.0
+    least_makers: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Held-out simulated people, drawn from the makers' populations and devices, equally many of each.
+
+    Attributes:
+        people_per_maker: People nobody trained on.
+        days: Days of each.
+        windows_per_person: Scored windows of each.
+    """
+
+    people_per_maker: int = 30
+    days: int = 3
+    windows_per_person: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A whole run.
+
+    Attributes:
+        name: For people to read.
+        seed: Decides everything but release-mode noise.
+        size: Name in ``SIZES``.
+        window_minutes: Window of the model: 1440, or 300 where two cores must carry it.
+        public: The simulated public cohort and the warm start.
+        makers: The federation's members.
+        protection: What each person is promised.
+        rounds: The federation's rhythm.
+        evaluation: How the result is scored.
+    """
+
+    name: str
+    seed: int = 1
+    size: str = "xxs"
+    window_minutes: int = 300
+    public: Public = field(default_factory=Public)
+    makers: tuple[Maker, ...]
+    protection: Protection = field(default_factory=Protection)
+    rounds: Rounds = field(default_factory=Rounds)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+    def __post_init__(self) -> None:
+        _known("size", self.size, SIZES)
+        _known("population", self.public.population, POPULATIONS)
+        for maker in self.makers:
+            _known(f"device of {maker.name}", maker.device, VENDORS)
+        names = [maker.name for maker in self.makers]
+        if not names or len(set(names)) != len(names):
+            raise DataError(f"makers {names}: expected at least one, each with a name of its own")
+        if self.protection.noise not in ("release", "rehearsal", "off"):
+            raise DataError(f"noise {self.protection.noise!r}: expected release, rehearsal or off")
+        for name, count in _counts(self).items():
+            if count < 1:
+                raise DataError(f"{name} {count}: expected at least 1")
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's shape."""
+        return replace(SIZES[self.size], window_minutes=self.window_minutes)
+
+    @property
+    def steps(self) -> int:
+        """Local steps of a maker over the whole run."""
+        return self.rounds.rounds * self.rounds.steps
+
+    def plan(self, maker: Maker) -> PrivacyPlan:
+        """The maker's privacy plan: the least noise that keeps the promise; all from public facts.
+
+        Raises:
+            PrivacyError: If no noise keeps it, or a number is out of its range.
+        """
+        p = self.protection
+        return PrivacyPlan.calibrated(
+            epsilon=p.epsilon,
+            clip_norm=p.clip_norm,
+            sampling_rate=p.sampling_rate,
+            nominal_people=maker.people,
+            steps=self.steps,
+            windows_per_person=p.windows_per_person,
+            delta=p.delta,
+        )
+
+    def to_json(self) -> str:
+        """Canonical JSON; ``from_json`` gives an equal experiment back."""
+        return json.dumps(_ADAPTER.dump_python(self, mode="json"), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Experiment":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            DataError: If a field is missing, unknown or of the wrong type; the message names it.
+        """
+        try:
+            return _ADAPTER.validate_json(text, extra="forbid")
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "experiment"
+            raise DataError(f"{where}: {first['msg']}, found {str(first['input'])[:80]!r}") from error
+
+    @property
+    def digest(self) -> str:
+        """Short hash of everything above; records of equal digest belong together."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+
+_ADAPTER: Final = TypeAdapter(Experiment)
+
+
+def _known(what: str, name: str, among: object) -> None:
+    names = sorted(among) if isinstance(among, dict) else sorted(dict(among))  # type: ignore[call-overload]
+    if name not in names:
+        raise DataError(f"{what} {name!r} is unknown, expected one of {', '.join(names)}")
+
+
+def _counts(e: Experiment) -> dict[str, int]:
+    counts = {f"people of {maker.name}": maker.people for maker in e.makers}
+    counts |= {f"days of {maker.name}": maker.days for maker in e.makers}
+    counts |= {"public people": e.public.people, "public days": e.public.days, "rounds": e.rounds.rounds}
+    return counts | {"steps": e.rounds.steps, "validation people": e.public.validation_people}
+
+
+def load(path: Path) -> Experiment:
+    """The experiment of a run folder's ``experiment.json``.
+
+    Raises:
+        DataError: If it is missing or not an experiment.
+    """
+    try:
+        return Experiment.from_json(path.read_text())
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file, expected a run folder made by `everywear federate`") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

@@ -1,0 +1,37 @@
+"""Fixtures that several files share: small, and made once."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.windows import Days
+from simulator.randomness import stream
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Small tensors run faster, and the same on every machine, on one thread."""
+    torch.set_num_threads(1)
+
+
+def wavy_days(n_people: int, days_each: int = 1, seed: int = 0) -> Days:
+    """Normalised person-days with shared slow waves and gaps of all kinds; enough for a model to learn something."""
+    rng = stream(seed, "wavy")
+    n = n_people * days_each
+    minute = np.arange(MINUTES_PER_DAY) / MINUTES_PER_DAY
+    phase = rng.random((n, 1, 1)) * 2 * np.pi
+    loading = rng.normal(size=(1, N_SIGNALS, 2))
+    waves = np.stack([np.sin(2 * np.pi * 3 * minute + phase[:, 0]), np.cos(2 * np.pi * 11 * minute + phase[:, 0])], -1)
+    values = np.einsum("nmw,zsw->nsm", waves, loading) + 0.1 * rng.normal(size=(n, N_SIGNALS, MINUTES_PER_DAY))
+    observed = np.ones(values.shape, dtype=bool)
+    observed[:, :, 100:163] = False  # taken off
+    observed[:, 20:, 900:1200] = False  # sensors switched off
+    observed[rng.random(values.shape) < 0.02] = False
+    person = tuple(f"p{i // days_each:03d}" for i in range(n))
+    return Days(np.where(observed, values, 0).astype(np.float32), observed, person, np.arange(n) % days_each)
+
+
+@pytest.fixture(scope="session")
+def days() -> Days:
+    return wavy_days(12, 2)
