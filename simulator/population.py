@@ -80,6 +80,7 @@ class Person:
     off_wrist_minutes: float = 45.0  # median length of taking it off
     unworn_days: float = 0.03  # probability that a day is not worn at all
     forgetful: float = 0.1  # probability that a due charge is forgotten and the battery runs flat
+    charge_phase: float = 0.0  # where in its charging cycle the battery stands on day 0, in [0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ class Population:
         >>> POPULATIONS["lsm1"].vendor(7, 0).name in {"fitbit-sense-2", "pixel-watch-2"}
         True
         """
-        return VENDORS[_pick(self.vendor_shares, stream(seed, index, "vendor").random())]
+        return VENDORS[pick(self.vendor_shares, stream(seed, index, "vendor").random())]
 
     def person(self, seed: int, index: int) -> Person:
         """Person ``index`` of the population that ``seed`` names.
@@ -197,7 +198,7 @@ def _age_bounds(bracket: str) -> tuple[float, float]:
     return float(first), float(last) + 1.0
 
 
-def _pick(shares: Mapping[str, float], u: float) -> str:
+def pick(shares: Mapping[str, float], u: float) -> str:
     """The key at which the running share passes ``u`` in [0, 1)."""
     rest = u * sum(shares.values())
     for key, share in shares.items():
@@ -210,8 +211,8 @@ def _pick(shares: Mapping[str, float], u: float) -> str:
 def _draw_body(population: Population, rng: np.random.Generator) -> _Body:
     u_sex, u_bracket, u_age = rng.random(3)
     z_height, z_bmi, vigour = rng.standard_normal(3)
-    sex = _pick(population.sex_shares, u_sex)
-    bracket = _pick(population.age_shares, u_bracket)
+    sex = pick(population.sex_shares, u_sex)
+    bracket = pick(population.age_shares, u_bracket)
     low, high = _age_bounds(bracket)
     age = low + (high - low) * u_age ** AGE_SKEW.get(bracket, 1.0)
     age = min(max(age + population.age_shift_years, 18.0), 95.0)
@@ -267,11 +268,11 @@ def _draw_habits(population: Population, body: _Body, anxiety: bool, rng: np.ran
     walking = by_age + by_body - 0.05 * anxiety + 0.25 * body.vigour + 0.20 * z_walk
     # bouts/week: log-normal, median 1.3: judgement after LifeSnaps (0.5 logged activities a day, two thirds walks)
     exercise = 1.25 * math.exp(0.45 * body.vigour + 0.55 * z_exercise - 0.012 * (age - 45.0))
-    commute = _pick(
+    commute = pick(
         {"car": 0.64, "home": 0.20, "transit": 0.09, "walk": 0.06, "bike": 0.01}, u_commute
     )  # US ACS, rounded
     # share of people whose bouts are mostly walks: so that 89 % of logged activities are walks (LSM-1 Table 19)
-    favourite = "walking" if u_favourite < 0.52 else _pick(ACTIVITY_SHARES, u_label)
+    favourite = "walking" if u_favourite < 0.52 else pick(ACTIVITY_SHARES, u_label)
     return {
         "mid_sleep_free_days_hours": float(min(max(mid_sleep, 1.2), 8.5)),
         "sleep_need_minutes": float(min(max(sleep_need, 280.0), 560.0)),
@@ -327,7 +328,7 @@ def _draw_wear(population: Population, vendor: Vendor, rng: np.random.Generator)
     z_count, z_length = rng.standard_normal(2)
     # charging: evening 45, morning 25, overnight 28 % of daily chargers, overnight 7 % with days of battery (norms)
     overnight = 0.28 if vendor.battery_days <= 2 else 0.07
-    habit = _pick({"overnight": overnight, "evening": 0.45, "morning": 0.25, "desk": 1 - 0.70 - overnight}, u_habit)
+    habit = pick({"overnight": overnight, "evening": 0.45, "morning": 0.25, "desk": 1 - 0.70 - overnight}, u_habit)
     return {
         "worn_nights": float(
             _logistic(math.log(nights / (1 - nights) + 1e-12) + math.log(population.worn_nights_factor))
@@ -338,7 +339,8 @@ def _draw_wear(population: Population, vendor: Vendor, rng: np.random.Generator)
         "off_in_water": bool(u_water < 0.40),  # 30-50 % of wearers: judgement
         "off_wrist_minutes": float(min(max(45.0 * math.exp(0.85 * z_length), 8.0), 360.0)),
         "unworn_days": float(rng.beta(0.6, 9.0)),  # mean 0.06 (norms), most people none
-        "forgetful": float(rng.beta(1.2, 9.0)),  # mean 0.12: judgement
+        "forgetful": float(rng.beta(1.2, 12.0)),  # mean 0.09: judgement
+        "charge_phase": float(rng.random()),
     }
 
 

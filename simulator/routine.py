@@ -1,39 +1,28 @@
-"""Routine: what a person does, minute by minute; sleep, work, exercise, walks, moods."""
+"""Routine: what a person does, minute by minute; sleep, work, exercise, walks, moods.
+
+A life is a chain of nights and waking days, each drawn from its own stream: night D ends on the morning of day D, and
+waking day D runs from there to lights out of night D + 1. ``live`` cuts the calendar day, and the evening that leads
+into it, out of that chain. So neighbouring days agree about the night they share, and the lead-in is what the day
+before really showed.
+"""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from datetime import date
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.daytime import Activity, Waking, spend
+from simulator.night import Night, Stage, night_times, sleep
+from simulator.population import Person
 from simulator.recording import Event
+from simulator.signals import MINUTES_PER_DAY
 
+__all__ = ["LEAD_IN_MINUTES", "Activity", "Routine", "Stage", "live"]
 
-class Stage(IntEnum):
-    """Sleep stage of a minute."""
-
-    AWAKE = 0
-    LIGHT = 1
-    DEEP = 2
-    REM = 3
-
-
-class Activity(IntEnum):
-    """What the body does in a minute; the first eight exercise classes are LSM-1's."""
-
-    REST = 0  # lying or sitting quietly
-    DESK = 1  # seated, hands busy
-    CHORES = 2  # on the feet, irregular arm movement
-    VEHICLE = 3
-    STAIRS = 4
-    WALKING = 5
-    RUNNING = 6
-    BIKING = 7
-    SWIMMING = 8
-    ELLIPTICAL = 9
-    HIIT = 10
-    STRENGTH = 11
-    WEIGHTLIFTING = 12
+LEAD_IN_MINUTES: Final = 180
+"""Minutes of the evening before: three time constants of the slowest latent process (skin temperature, 60 min)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +47,8 @@ class Routine:
         water: bool, wrist in water (shower, swim).
         events: What a diary would hold, minutes relative to midnight of the day.
         exercising: bool, inside an event that the watch treats as exercise.
+        nights: (lights out, getting up) of the night that ends on this day and of the next, minutes relative to
+            midnight of the day, whether or not the arrays reach that far; empty if unknown.
     """
 
     lead_in_minutes: int
@@ -74,3 +65,77 @@ class Routine:
     water: NDArray[np.bool_]
     exercising: NDArray[np.bool_]
     events: tuple[Event, ...]
+    nights: tuple[tuple[int, int], ...] = ()
+
+
+def live(person: Person, day: int, start: date) -> Routine:
+    """Day ``day`` of a person's life, with the evening before.
+
+    A pure function of ``(person, day, weekday of start)``: no other day has to be lived first.
+
+    Args:
+        person: Who lives it.
+        day: Days since ``start``; may be negative.
+        start: The first day's date; only its weekday matters.
+
+    Returns:
+        The routine, with ``lead_in_minutes`` equal to ``LEAD_IN_MINUTES``.
+    """
+    before = night_times(person, day - 1, start)
+    last, coming = sleep(person, day, start), sleep(person, day + 1, start)
+    evening = spend(person, day - 1, start, before.rise, last.times.bed + MINUTES_PER_DAY)
+    waking = spend(person, day, start, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
+
+    minutes = LEAD_IN_MINUTES + MINUTES_PER_DAY
+    codes = np.zeros((2, minutes), dtype=np.uint8)
+    flags = np.zeros((2, minutes), dtype=np.bool_)
+    tracks = np.zeros((8, minutes), dtype=np.float32)
+    for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
+        into, out = _overlap(piece.start + shift, piece.codes.shape[1])
+        codes[:, into] = piece.codes[:, out]
+        flags[:, into] = piece.flags[:, out]
+        tracks[:, into] = piece.tracks[:, out]
+    for night, shift in ((last, 0), (coming, MINUTES_PER_DAY)):
+        into, out = _overlap(night.times.bed + shift, len(night.stage))
+        codes[0, into] = night.stage[out]
+        tracks[2, into] = night.arm_motion[out]
+        tracks[7, into] = night.bed_celsius
+    intensity, cadence, arm_motion, upright, climb, pressure_noise, arousal, ambient = tracks
+    return Routine(
+        lead_in_minutes=LEAD_IN_MINUTES,
+        stage=codes[0],
+        activity=codes[1],
+        intensity=intensity,
+        cadence=cadence,
+        arm_motion=arm_motion,
+        upright=upright,
+        climb=climb,
+        pressure_noise=pressure_noise,
+        arousal=arousal,
+        ambient_celsius=ambient,
+        water=flags[0],
+        exercising=flags[1],
+        events=_diary(evening, last, waking, coming),
+        nights=(
+            (last.times.bed, last.times.rise),
+            (coming.times.bed + MINUTES_PER_DAY, coming.times.rise + MINUTES_PER_DAY),
+        ),
+    )
+
+
+def _overlap(start: int, length: int) -> tuple[slice, slice]:
+    """Where a piece of ``length`` minutes from ``start`` (relative to midnight) lands in the window, and from where."""
+    begin = max(start, -LEAD_IN_MINUTES)
+    end = max(min(start + length, MINUTES_PER_DAY), begin)
+    return slice(begin + LEAD_IN_MINUTES, end + LEAD_IN_MINUTES), slice(begin - start, end - start)
+
+
+def _diary(evening: Waking, last: Night, waking: Waking, coming: Night) -> tuple[Event, ...]:
+    """The events that touch the day's 1,440 minutes, in order of their start."""
+    day = MINUTES_PER_DAY
+    events = [Event("sleep", "main", last.times.onset, last.times.rise)]
+    events.append(Event("sleep", "main", coming.times.onset + day, coming.times.rise + day))
+    events += [Event(e.kind, e.label, e.start_minute - day, e.end_minute - day) for e in evening.events]
+    events += waking.events
+    touching = [event for event in events if event.end_minute > 0 and event.start_minute < day]
+    return tuple(sorted(touching, key=lambda event: (event.start_minute, event.end_minute, event.kind)))

@@ -1,0 +1,245 @@
+"""Missingness: why a minute of a signal is missing, by the mechanisms that make real watches miss minutes.
+
+A watch lacks a sensor; it lies on its charger, when its battery and the person's habit say so; it ran flat; it was
+taken off for the shower, the evening, the night or a week; its firmware switches skin conductance and temperature off
+in sleep and exercise (LSM-1 section 3.1 [1]); movement spoils beats. Where several hold, the first in that order is
+the reason. Which episodes exist is drawn by nested thresholds, so that a person who wears the watch more, all else
+equal, never yields less data.
+
+Episodes belong to the day on which they begin and are drawn from that day's stream, so two calendar days agree about
+a charge that crosses midnight.
+
+[1] Narayanswamy, Liu et al., ICLR 2025, arXiv:2410.13638. [2] Xu et al., "LSM-2: Learning from Incomplete Wearable
+Sensor Data", arXiv:2506.05321: a mean of 49 % of a day's cells missing, no day complete.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.population import Person
+from simulator.randomness import stream
+from simulator.recording import SHAPE, Reason
+from simulator.routine import Routine, Stage
+from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
+from simulator.vendors import Vendor
+
+RR_VALID_THRESHOLD_PERCENT: Final = 40.0  # %: below, too few intervals to describe; between seated and walking (norms)
+AWAKE_OFF_MINUTES: Final = 4  # minutes until a watch that is off the wrist stops recording: judgement
+HEART_RATE_LOSS_G: Final = 0.35  # g: SD of wrist acceleration from which optical heart rate may be lost
+HEART_RATE_LOSS_SHARE: Final = 0.25  # share of spells of such motion in which it is lost: judgement
+SPELL_MINUTES: Final = 4  # minutes: length of a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
+RECHARGE_AT: Final = 0.22  # share of battery left when people charge: 15-30 % (norms)
+OFF_CANDIDATES: Final = 8  # most times a day that a watch is taken off, charging and water aside
+LONGEST_EPISODE_MINUTES: Final = 1180  # minutes: episodes end on the day after they began, before 20 h
+
+_LEAD: Final = 10  # minutes before midnight that are looked at: more than AWAKE_OFF_MINUTES
+_RR_SPOILT: Final = np.array([INDEX[name] for name in RR_STATISTICS if name != "rr_valid"])
+_BEATS: Final = np.array([INDEX[name] for name in RR_STATISTICS])
+_HEART_RATE, _ON_WRIST = INDEX["heart_rate"], INDEX["on_wrist"]
+_SKIN: Final = np.array([i for i, s in enumerate(SIGNALS) if s.sensor in (Sensor.EDA, Sensor.TEMP)])
+_TEMPERATURE: Final = np.array([i for i, s in enumerate(SIGNALS) if s.sensor == Sensor.TEMP])
+_BY_SENSOR: Final = {sensor: np.array([i for i, s in enumerate(SIGNALS) if s.sensor == sensor]) for sensor in Sensor}
+
+_NIGHT, _LATE, _EARLY = range(3)  # what each number of a day's draw decides
+_CHARGE_CLOCK, _CHARGE_LENGTH, _FORGET, _EMPTY, _TOP_UP, _TOP_UP_CLOCK, _WATER = range(3, 10)
+_OFF: Final = 16  # where the three rows of off-wrist draws begin: exists, clock, length
+_DRAWS: Final = _OFF + 3 * OFF_CANDIDATES
+_BLOCK_DAYS: Final = 7  # days within which at most one run of unworn days falls
+_HABIT_CLOCK: Final = {  # minutes from midnight between which a charge begins: norms charge_evening, charge_morning
+    "evening": (1120.0, 1350.0),
+    "morning": (390.0, 570.0),
+    "desk": (570.0, 960.0),
+}
+
+Span = tuple[float, float]
+"""First minute and first minute after, relative to midnight of the day in question."""
+
+
+def worn(person: Person, vendor: Vendor, routine: Routine, day: int) -> NDArray[np.bool_]:
+    """True in the minutes of the day in which the watch is on the wrist, bool [1440]."""
+    on_wrist: NDArray[np.bool_] = _handling(person, vendor, routine, day)[_LEAD:] == Reason.OBSERVED
+    return on_wrist
+
+
+def find_gaps(
+    person: Person,
+    vendor: Vendor,
+    routine: Routine,
+    rr_valid_percent: NDArray[np.float32],
+    motion_g: NDArray[np.float32],
+    day: int,
+) -> NDArray[np.uint8]:
+    """The reason of every missing cell of a person-day, 0 where observed.
+
+    Args:
+        person: Who wears the watch; habits decide when it is off.
+        vendor: The device; sensors, battery and firmware decide what it records.
+        routine: Day ``day`` of that person's life.
+        rr_valid_percent: float32 [1440], the share of valid RR intervals as the device measured it.
+        motion_g: float32 [1440], standard deviation of wrist acceleration.
+        day: Days since the cohort's start, the same as ``routine`` was lived for.
+
+    Returns:
+        uint8 [26, 1440] of ``Reason``. While off the wrist or on the charger, ``on_wrist`` stays observed (it is 0)
+        for the first ``AWAKE_OFF_MINUTES``; then all channels are blank together.
+    """
+    reason = np.zeros(SHAPE, dtype=np.uint8)
+    lost = _lost_heart_rate(person, day, motion_g)
+    reason[_HEART_RATE, lost] = Reason.MOTION
+    too_few = rr_valid_percent < RR_VALID_THRESHOLD_PERCENT
+    reason[_RR_SPOILT] = np.where(too_few, np.uint8(Reason.MOTION), np.uint8(0))
+    _switch_off(reason, vendor, routine)
+
+    handling = _handling(person, vendor, routine, day)
+    off = handling != Reason.OBSERVED
+    blank = handling[_LEAD:]
+    np.copyto(reason, blank, where=off[_LEAD:])
+    noticed = _just_taken_off(off)[_LEAD:] & (blank != Reason.BATTERY_EMPTY)
+    reason[_ON_WRIST, noticed & off[_LEAD:]] = Reason.OBSERVED
+    for sensor, rows in _BY_SENSOR.items():
+        if sensor not in vendor.sensors:
+            reason[rows] = Reason.SENSOR_ABSENT
+    return reason
+
+
+def _just_taken_off(off: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """True in minutes that have a worn minute among the ``AWAKE_OFF_MINUTES`` before them."""
+    recent = np.zeros_like(off)
+    for back in range(1, AWAKE_OFF_MINUTES + 1):
+        recent[back:] |= ~off[:-back]
+    return recent
+
+
+def _lost_heart_rate(person: Person, day: int, motion_g: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Spells of strong motion in which the optical heart rate is lost."""
+    u = stream(person.seed, person.index, day, "optical").random(MINUTES_PER_DAY // SPELL_MINUTES, dtype=np.float32)
+    chance = HEART_RATE_LOSS_SHARE * np.clip((motion_g - HEART_RATE_LOSS_G) / HEART_RATE_LOSS_G, 0.0, 1.0)
+    lost: NDArray[np.bool_] = np.repeat(u, SPELL_MINUTES) < chance
+    return lost
+
+
+def _switch_off(reason: NDArray[np.uint8], vendor: Vendor, routine: Routine) -> None:
+    """What the firmware does not measure: skin in sleep and exercise, beats and heart rate by day on some devices."""
+    lead = routine.lead_in_minutes
+    asleep = routine.stage[lead:] != Stage.AWAKE
+    for event in routine.events:
+        if event.kind == "sleep":
+            asleep[max(event.start_minute, 0) : max(event.end_minute, 0)] = True
+    exercising = routine.exercising[lead:]
+    if not vendor.eda_and_temperature_in_sleep_and_exercise:
+        _mark(reason, _SKIN, asleep | exercising)
+    if vendor.temperature_only_in_sleep:
+        reason[_TEMPERATURE] = np.where(asleep, Reason.OBSERVED, Reason.SENSOR_OFF)
+    if not vendor.beats_awake:
+        _mark(reason, _BEATS, ~asleep)
+    if vendor.heart_rate_interval_minutes > 1:
+        between = np.arange(MINUTES_PER_DAY) % vendor.heart_rate_interval_minutes != 0
+        _mark(reason, np.array([_HEART_RATE]), between & ~asleep & ~exercising)
+
+
+def _mark(reason: NDArray[np.uint8], rows: NDArray[np.int64], where: NDArray[np.bool_]) -> None:
+    reason[rows] = np.where(where, np.uint8(Reason.SENSOR_OFF), reason[rows])
+
+
+def _handling(person: Person, vendor: Vendor, routine: Routine, day: int) -> NDArray[np.uint8]:
+    """Why the whole watch is blank, uint8 [_LEAD + 1440] of ``Reason`` from just before midnight; 0 on the wrist."""
+    draws = {d: stream(person.seed, person.index, d, "wear").random(_DRAWS) for d in (day - 1, day, day + 1)}
+    handling = np.zeros(_LEAD + MINUTES_PER_DAY, dtype=np.uint8)
+    off = [*_not_put_on(person, routine, day, draws), *_in_water(person, routine, day, draws)]
+    charging: list[Span] = []
+    empty: list[Span] = []
+    for d in (day - 1, day):
+        off += _taken_off(person, MINUTES_PER_DAY * (d - day), draws[d])
+        night = routine.nights[d - day + 1] if routine.nights else None
+        for begin, end, why in _charges(person, vendor, d, night, MINUTES_PER_DAY * (d - day), draws[d]):
+            (charging if why == Reason.CHARGING else empty).append((begin, end))
+    for spans, why in ((off, Reason.OFF_WRIST), (empty, Reason.BATTERY_EMPTY), (charging, Reason.CHARGING)):
+        for begin, end in spans:
+            handling[max(round(begin) + _LEAD, 0) : max(round(end) + _LEAD, 0)] = why
+    return handling
+
+
+def _not_put_on(person: Person, routine: Routine, day: int, draws: Mapping[int, NDArray[np.float64]]) -> Iterator[Span]:
+    """Nights without the watch, and whole days; relative to midnight of ``day``."""
+    if not routine.nights:
+        return
+    for d, (bed, rise) in zip((day, day + 1), routine.nights, strict=True):
+        u_night, u_late, u_early = draws[d][[_NIGHT, _LATE, _EARLY]]
+        if u_night >= person.worn_nights:  # off from some time in the evening until after breakfast: judgement
+            yield bed - 150.0 * u_late**2, rise + 10.0 + 90.0 * u_early**2
+    rise, next_rise = routine.nights[0][1], routine.nights[1][1]
+    if _away(person, day - 1):
+        yield -float(MINUTES_PER_DAY), rise
+    if _away(person, day):
+        yield rise, next_rise
+
+
+def _away(person: Person, day: int) -> bool:
+    """True if the watch stays in its drawer from getting up on ``day``; such days come in runs of one to five."""
+    block, place = divmod(day, _BLOCK_DAYS)
+    u_any, u_length, u_offset = stream(person.seed, person.index, block, "away").random(3)
+    length = 1 + int(5 * u_length)
+    offset = int((_BLOCK_DAYS + 1 - length) * u_offset)
+    return bool(u_any < person.unworn_days * _BLOCK_DAYS / 3.0 and offset <= place < offset + length)  # 3: mean run
+
+
+def _in_water(person: Person, routine: Routine, day: int, draws: Mapping[int, NDArray[np.float64]]) -> Iterator[Span]:
+    """Showers and swims of people who take the watch off, until it is dry and found again (gap median 22 min)."""
+    if not person.off_in_water:
+        return
+    edges = np.flatnonzero(np.diff(routine.water.astype(np.int8), prepend=0, append=0)) - routine.lead_in_minutes
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        yield begin, end + 4.0 + 22.0 * draws[day - 1 if end <= 0 else day][_WATER]
+
+
+def _taken_off(person: Person, midnight: float, draw: NDArray[np.float64]) -> Iterator[Span]:
+    """Times at which the watch is put aside during one day, charging and water apart; evenings more often."""
+    exists, clock, length = draw[_OFF:].reshape(3, OFF_CANDIDATES)
+    for i in np.flatnonzero(exists < person.off_wrist_per_day / OFF_CANDIDATES):
+        begin = midnight + 420.0 + 990.0 * clock[i] ** 0.7
+        # log-logistic about the person's median; within-person spread of Fitabase off-wrist bouts
+        minutes = person.off_wrist_minutes * (length[i] / (1.0 - length[i])) ** 0.55
+        yield begin, begin + min(max(minutes, 2.0), LONGEST_EPISODE_MINUTES)
+
+
+def _charges(
+    person: Person,
+    vendor: Vendor,
+    day: int,
+    night: tuple[int, int] | None,
+    midnight: float,
+    draw: NDArray[np.float64],
+) -> Iterator[tuple[float, float, Reason]]:
+    """What day ``day`` brings for the battery; ``night`` (bed, rise) is the one that begins that evening."""
+    u_top, u_top_clock = draw[[_TOP_UP, _TOP_UP_CLOCK]]
+    if u_top < (0.22 if vendor.battery_days <= 2 else 0.02):  # share of days with a low-battery top-up: judgement
+        begin = midnight + 420.0 + 840.0 * u_top_clock
+        yield begin, begin + 0.3 * vendor.charge_minutes, Reason.CHARGING
+    if not _is_due(person, vendor, day):
+        return
+    u_clock, u_length, u_forget, u_empty = draw[[_CHARGE_CLOCK, _CHARGE_LENGTH, _FORGET, _EMPTY]]
+    needed = (
+        vendor.charge_minutes * (0.45 + 0.5 * u_length) + 30.0 * u_length**3
+    )  # and the time until it is put back on
+    window = _HABIT_CLOCK.get(person.charging_habit)
+    if window is None and night is not None:
+        begin, end = night[0] - 20.0 * u_clock, night[1] + 5.0 + 20.0 * u_length
+    else:
+        first, last = window or _HABIT_CLOCK["evening"]
+        begin = midnight + first + (last - first) * u_clock
+        end = begin + needed
+    if u_forget < person.forgetful:  # it runs flat some hours later and is found flat after a while
+        flat = begin + 60.0 * (1.0 + 8.0 * u_empty)
+        found = flat + 60.0 * (0.5 + 7.5 * u_length)
+        yield flat, found, Reason.BATTERY_EMPTY
+        begin, end = found, found + needed
+    yield begin, end, Reason.CHARGING
+
+
+def _is_due(person: Person, vendor: Vendor, day: int) -> bool:
+    """True on days on which the battery asks for its charge; daily for watches that last a day."""
+    cycle = max(vendor.battery_days * (1.0 - RECHARGE_AT), 1.0)
+    return bool(np.floor(day / cycle + person.charge_phase) > np.floor((day - 1) / cycle + person.charge_phase))
