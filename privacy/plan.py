@@ -79,11 +79,11 @@ class PrivacyPlan:
     adjacency: str = ADJACENCY
 
     def __post_init__(self) -> None:
-        _check_mechanism(self.noise_multiplier, self.sampling_rate, self.steps, self.delta)
+        check_mechanism(self.noise_multiplier, self.sampling_rate, self.steps)
         _require("clip_norm", self.clip_norm, "in (0, inf)", 0 < self.clip_norm < math.inf)
         _require("nominal_people", self.nominal_people, "a whole number >= 1", _is_count(self.nominal_people, 1))
         _require("windows_per_person", self.windows_per_person, ">= 1", _is_count(self.windows_per_person, 1))
-        _require("epsilon_budget", self.epsilon_budget, "in (0, inf]", self.epsilon_budget > 0)
+        _require("epsilon_budget", self.epsilon_budget, "in (0, inf)", 0 < self.epsilon_budget < math.inf)
         _check_delta_protects(self.delta, self.nominal_people)
         _require("unit", self.unit, f"{UNIT!r}, the only one there is", self.unit == UNIT)
         _require("adjacency", self.adjacency, f"{ADJACENCY!r}, the only one there is", self.adjacency == ADJACENCY)
@@ -145,7 +145,8 @@ def noise_for(epsilon_target: float, sampling_rate: float, steps: int, delta: fl
     Raises:
         PrivacyError: If an argument is out of bounds or no noise below 1e6 suffices.
     """
-    _check_mechanism(1.0, sampling_rate, steps, delta)
+    check_mechanism(1.0, sampling_rate, steps)
+    _require("delta", delta, "in (0, 1)", 0 < delta < 1)
     _require("epsilon", epsilon_target, "in (0, inf)", 0 < epsilon_target < math.inf)
     if steps == 0:
         return 0.0
@@ -188,7 +189,7 @@ def budget_table(
     if (epsilon is None) == (noise is None):
         raise PrivacyError(f"give exactly one of epsilon and noise, not {epsilon=} and {noise=}")
     _require("people", people, "a whole number >= 1", _is_count(people, 1))
-    _check_mechanism(1.0 if noise is None else noise, rate, steps, delta)
+    check_mechanism(1.0 if noise is None else noise, rate, steps)
     _check_delta_protects(delta, people)
     pair = ("pld", "prv")
     if epsilon is not None:
@@ -319,16 +320,21 @@ def _disagreement(values: dict[str, float]) -> float:
     return 0.0 if low == high else (high - low) / low
 
 
-def _check_mechanism(noise: float, rate: float, steps: int, delta: float) -> None:
+def check_mechanism(noise: float, rate: float, steps: int) -> None:
+    """Refuses what no Poisson-subsampled Gaussian can be.
+
+    Raises:
+        PrivacyError: If the noise multiplier, the sampling rate or the number of steps is out of its bounds.
+    """
     _require("noise_multiplier", noise, "in [0, inf)", 0 <= noise < math.inf)
     _require("sampling_rate", rate, "in (0, 1]", 0 < rate <= 1)
     _require("steps", steps, "a whole number >= 0", _is_count(steps, 0))
-    _require("delta", delta, "in (0, 1)", 0 < delta < 1)
 
 
 def _check_delta_protects(delta: float, people: int) -> None:
     """A delta of 1/n permits handing out one whole person in the clear, so it has to be smaller."""
-    _require("delta", delta, f"below 1/people = {1 / people:g}", delta < 1 / people or people == 1)
+    _require("delta", delta, "in (0, 1)", 0 < delta < 1)
+    _require("delta", delta, f"below 1/people = {1 / people:g}", delta < 1 / people)
 
 
 def _is_count(value: Any, least: int) -> bool:
