@@ -1,0 +1,187 @@
+"""The tasks hide what they say, the simple methods fill as a slow loop would, the figures are scikit-learn's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import mean_absolute_error, mean_squared_error
+
+from model.autoencoder import Architecture, MaskedAutoencoder
+from model.evaluation.baselines import FILLS, diurnal
+from model.evaluation.generative import Task, evaluate, hide, reconstruct, sample_windows, tasks
+from model.evaluation.metrics import errors
+from model.masking import Grid
+from model.windows import Days
+from simulator.randomness import stream
+from simulator.recording import DataError
+from simulator.signals import INDEX, N_SIGNALS, NAMES, SIGNALS
+from tests.conftest import wavy_days
+from tests.strategies import seeds
+
+GRID = Grid(rows=N_SIGNALS, columns=30)
+SHAPE = Architecture(window_minutes=300, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+
+
+def slow_fill(method: str, values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """One signal, minute by minute, as one would say it."""
+    where = np.flatnonzero(known)
+    filled = values.astype(np.float64).copy()
+    for minute in np.flatnonzero(~known):
+        if not len(where):
+            filled[minute] = 0
+        elif method == "mean":
+            filled[minute] = values[where].astype(np.float64).mean()
+        elif method == "last":
+            before = where[where < minute]
+            filled[minute] = values[before[-1] if len(before) else where[0]]
+        elif method == "nearest":
+            filled[minute] = values[where[np.abs(where - minute).argmin()]]  # argmin takes the earlier one on a tie
+        else:
+            filled[minute] = np.interp(minute, where, values[where])
+    return filled
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds, share=st.floats(0, 1), method=st.sampled_from(sorted(FILLS)))
+def test_simple_methods_equal_a_slow_loop(seed: int, share: float, method: str) -> None:
+    rng = stream(seed)
+    values = rng.normal(size=(2, 3, 25)).astype(np.float32)
+    known = rng.random(values.shape) < share
+    filled = FILLS[method](np.where(known, values, np.float32(99)), known)
+    for i in range(2):
+        for s in range(3):
+            expected = slow_fill(method, np.where(known, values, np.float32(99))[i, s], known[i, s])
+            np.testing.assert_allclose(filled[i, s], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_diurnal_is_the_mean_of_the_person_s_other_days_around_the_minute() -> None:
+    days = wavy_days(2, 3)
+    windows = np.array([[1, 200], [5, 500]])
+    usual = diurnal(days, windows, 60, smoothing_minutes=5)
+    for i, (day, start) in enumerate(windows):
+        others = [d for d in range(6) if days.person[d] == days.person[day] and d != day]
+        for s, minute in ((0, start + 30), (25, start)):
+            around = slice(minute - 2, minute + 3)
+            cells = np.concatenate([days.values[d, s, around][days.observed[d, s, around]] for d in others])
+            assert usual[i, s, minute - start] == pytest.approx(cells.mean() if len(cells) else 0, abs=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=seeds)
+def test_errors_are_scikit_learn_s(seed: int) -> None:
+    rng = stream(seed)
+    truth, predicted = (rng.normal(size=(6, N_SIGNALS, 20)).astype(np.float32) for _ in range(2))
+    scored = rng.random(truth.shape) < 0.4
+    scored[:, 3] = False
+    table = errors(truth, predicted, scored, ["b", "a", "b", "c", "a", "a"])
+    by_signal = []
+    for s in range(N_SIGNALS):
+        if s == 3:
+            assert np.isnan(table.mse()[s])
+            continue
+        t, p = truth[:, s][scored[:, s]], predicted[:, s][scored[:, s]]
+        assert table.mse()[s] == pytest.approx(mean_squared_error(t, p), rel=1e-5)
+        assert table.mae()[s] == pytest.approx(mean_absolute_error(t, p), rel=1e-5)
+        by_signal.append(mean_squared_error(t, p))
+    assert table.mse()[-1] == pytest.approx(np.mean(by_signal), rel=1e-5)
+    assert table.cells.sum() == scored.sum()
+
+
+def test_the_interval_holds_the_spread_over_people() -> None:
+    """The bootstrap's width is that of the textbook's standard error of a mean over people."""
+    rng = stream(4)
+    people, level = 60, 1 + stream(5).random(60)
+    truth = np.zeros((people, N_SIGNALS, 50), np.float32)
+    predicted = (np.sqrt(level)[:, None, None] * rng.choice([-1, 1], truth.shape)).astype(np.float32)
+    table = errors(truth, predicted, np.ones(truth.shape, bool), [f"{i:02d}" for i in range(people)])
+    low, high = table.mse_intervals(seed=0)[:, -1]
+    expected = 2 * 1.96 * level.std() / np.sqrt(people)
+    assert low < table.mse()[-1] < high
+    assert high - low == pytest.approx(expected, rel=0.15)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=seeds, task=st.sampled_from(tasks()))
+def test_tasks_hide_what_they_say(seed: int, task: Task) -> None:
+    observed = np.ones((5, N_SIGNALS, 300), bool)
+    observed[:, INDEX["scl"] :] = False  # no EDA, temperature or altimeter
+    hidden = hide(task, GRID, observed, stream(seed)).reshape(5, 26, 30)
+    if task.horizon is None:
+        assert (hidden.sum((1, 2)) == round(0.8 * 780)).all()
+        return
+    columns = hidden.any(1)
+    assert (columns.sum(1) == task.horizon // 10).all()
+    if task.kind == "temporal_extrapolation":
+        assert columns[:, -1].all()
+    else:
+        assert not columns[:, 0].any()
+        assert not columns[:, -1].any()
+    if task.kind == "sensor_imputation":
+        for window in hidden:
+            rows = np.flatnonzero(window.any(1))
+            sensors = {SIGNALS[row].sensor for row in rows}
+            assert len(sensors) == 1
+            assert len(rows) == sum(signal.sensor in sensors for signal in SIGNALS)
+            assert observed[0, rows].any()
+    else:
+        assert (hidden == columns[:, None]).all()
+
+
+def test_a_perfect_and_a_worse_method_are_told_apart() -> None:
+    days = wavy_days(8, 2)
+    rows = evaluate({}, days, minutes=300, windows_per_person=2, seed=0, chosen=tasks(["temporal_interpolation"], [60]))
+    overall = {row.method: row for row in rows if row.signal == "all"}
+    assert overall["linear"].saving == 0
+    assert overall["linear"].saving_interval == (0, 0)
+    for row in rows:
+        assert row.interval[0] <= row.mse <= row.interval[1] or row.people < 3
+        assert row.mae <= np.sqrt(row.mse) + 1e-9
+    assert {row.signal for row in rows} <= {*NAMES, "all"}
+
+
+def test_only_observed_hidden_cells_are_scored() -> None:
+    """What the missing cells hold cannot matter."""
+    days = wavy_days(4, 2)
+    other = Days(np.where(days.observed, days.values, np.float32(50)), days.observed, days.person, days.date_index)
+    model = {"model": MaskedAutoencoder(SHAPE, 0)}
+    chosen = tasks(["random_imputation", "temporal_extrapolation"], [30])
+    args = {"minutes": 300, "windows_per_person": 2, "seed": 0, "chosen": chosen}
+    one, two = (evaluate(model, d, **args) for d in (days, other))  # type: ignore[arg-type]
+    for a, b in zip(one, two, strict=True):
+        if a.method != "diurnal":  # its sums are over zeroed values by contract
+            assert a.mse == pytest.approx(b.mse, rel=1e-5)
+
+
+def test_windows_are_the_same_whoever_else_is_there() -> None:
+    few, many = wavy_days(3, 2), wavy_days(6, 2)
+    observed = many.observed.copy()
+    observed[:6] = few.observed
+    many = Days(many.values, observed, many.person, many.date_index)
+    one = sample_windows(few, 300, 3, seed=1)
+    both = sample_windows(many, 300, 3, seed=1)
+    assert one.tolist() == both[both[:, 0] < 6].tolist()
+
+
+def test_patches_of_five_signals_are_asked_for_the_same_gap() -> None:
+    model = MaskedAutoencoder(Architecture(**{**_fields(SHAPE), "patch_signals": 5}), 0)
+    days = wavy_days(2)
+    windows = sample_windows(days, 300, 1, 0)
+    hidden = hide(Task("temporal_interpolation", 30), GRID, np.ones((2, 26, 300), bool), stream(0))
+    filled = reconstruct(model, days, windows, hidden)
+    kept = ~np.repeat(hidden.reshape(2, 26, 30), 10, axis=2)
+    values, _ = days.cut(windows, 300)
+    assert (filled[kept] == values[kept]).all()
+
+
+def test_unknown_tasks_and_unusable_people_are_errors() -> None:
+    with pytest.raises(ValueError, match="task 'x' is unknown"):
+        tasks(["x"])
+    days = wavy_days(1)
+    days.observed[:] = False
+    with pytest.raises(DataError, match="nobody has a window"):
+        evaluate({}, days, minutes=300, windows_per_person=1, seed=0)
+
+
+def _fields(architecture: Architecture) -> dict[str, int]:
+    return {name: getattr(architecture, name) for name in architecture.__slots__}

@@ -1,0 +1,117 @@
+"""Training learns, resumes to the same weights, and leaves whole files only."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.autoencoder import Architecture, MaskedAutoencoder
+from model.masking import MaskMix
+from model.training import TrainingPlan, load_model, read_safetensors, save_model, train, validation_loss
+from model.windows import Days, Normaliser
+from simulator.recording import DataError
+from simulator.signals import N_SIGNALS
+from tests.conftest import wavy_days
+
+SHAPE = Architecture(window_minutes=100, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+PLAN = TrainingPlan(steps=6, batch_windows=4, checkpoint_every=2)
+NORMALISER = Normaliser((0.0,) * N_SIGNALS, (1.0,) * N_SIGNALS)
+
+
+class KilledError(Exception):
+    """Stands for kill -9: whatever was not on disk is gone."""
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_one_window_can_be_learnt_by_heart() -> None:
+    days = wavy_days(1)
+    days.observed[:, :, 100:] = False  # leaves a single usable stretch
+    plan = TrainingPlan(steps=250, batch_windows=4, learning_rate=5e-3, masks=MaskMix(random=0.3, weights=(1, 0, 0)))
+    losses = train(MaskedAutoencoder(SHAPE, 0), days, plan, seed=0)
+    assert sum(losses[-10:]) < 0.15 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3, 5])
+def test_a_killed_run_ends_with_the_same_weights_and_losses(days: Days, tmp_path: Path, killed_after: int) -> None:
+    whole, halves = MaskedAutoencoder(SHAPE, 0), MaskedAutoencoder(SHAPE, 0)
+    expected = train(whole, days, PLAN, seed=3)
+    file = tmp_path / "checkpoint.safetensors"
+
+    def kill(step: int, _: float) -> None:
+        if step == killed_after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(halves, days, PLAN, seed=3, checkpoint=file, progress=kill)
+    fresh = MaskedAutoencoder(SHAPE, 99)  # its weights come from the checkpoint, if there is one
+    if not file.exists():
+        fresh = MaskedAutoencoder(SHAPE, 0)
+    assert train(fresh, days, PLAN, seed=3, checkpoint=file) == expected
+    assert same(fresh, whole)
+
+
+def test_another_plan_s_checkpoint_is_refused(days: Days, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=3, checkpoint=file)
+    with pytest.raises(DataError, match="made by another plan"):
+        train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=4, checkpoint=file)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    plan = TrainingPlan(steps=100, learning_rate=1.0, warmup_share=0.1)
+    rates = [plan.learning_rate_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates[-1] < 0.001
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_validation_neither_trains_nor_varies(days: Days) -> None:
+    model = MaskedAutoencoder(SHAPE, 0)
+    before = [p.clone() for p in model.parameters()]
+    one = validation_loss(model, days, PLAN, seed=1, n_batches=2)
+    assert one == validation_loss(model, days, PLAN, seed=1, n_batches=2)
+    assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True))
+
+
+def test_a_model_folder_gives_the_same_model_back(tmp_path: Path) -> None:
+    model = MaskedAutoencoder(SHAPE, 5)
+    save_model(tmp_path, model, NORMALISER, {"seed": 5})
+    loaded, normaliser = load_model(tmp_path)
+    assert same(model, loaded)
+    assert normaliser == NORMALISER
+    assert loaded.architecture == SHAPE
+
+
+def test_damaged_model_folders_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"model\.json: no such file"):
+        load_model(tmp_path)
+    save_model(tmp_path, MaskedAutoencoder(SHAPE, 5), NORMALISER, {})
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:200])
+    with pytest.raises(DataError, match="not a whole safetensors file"):
+        load_model(tmp_path)
+    weights.unlink()
+    with pytest.raises(DataError, match=r"model\.safetensors: no such file"):
+        read_safetensors(weights)
+    (tmp_path / "model.json").write_text('{"architecture": {"width": "x"}}')
+    with pytest.raises(DataError, match="not the description of a model"):
+        load_model(tmp_path)
+
+
+def test_people_without_a_usable_window_are_an_error() -> None:
+    days = wavy_days(1)
+    days.observed[:] = False
+    with pytest.raises(DataError, match="no window"):
+        train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=0)
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"learning_rate": -1.0}, {"batch_windows": 0}])
+def test_impossible_plans_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="is not positive"):
+        TrainingPlan(**bad)  # type: ignore[arg-type]

@@ -1,0 +1,115 @@
+"""Windows: the border where gaps turn into masks."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.masking import Grid, MaskMix, draw_masks
+from model.windows import Days, Normaliser, WindowDataset
+from simulator.randomness import stream
+from simulator.recording import SHAPE, DataError, Reason, Recording
+from simulator.signals import N_SIGNALS
+from tests.conftest import wavy_days
+from tests.strategies import seeds
+
+
+def recording(seed: int, person: str = "a", scale: float = 3.0) -> Recording:
+    rng = stream(seed, "recording")
+    observed = rng.random(SHAPE) < 0.7
+    values = (1000 + scale * rng.normal(size=SHAPE)).astype(np.float32)
+    values[~observed] = np.nan  # "anything where not observed"
+    reason = np.where(observed, Reason.OBSERVED, Reason.OFF_WRIST).astype(np.uint8)
+    return Recording(person, "v", seed, dt.date(2024, 3, 1), values, observed, reason)
+
+
+def test_normaliser_is_the_plain_mean_and_deviation_of_observed_cells() -> None:
+    recordings = [recording(i) for i in range(3)]
+    fitted = Normaliser.fit(recordings)
+    for s in (0, 13, 25):
+        cells = np.concatenate([r.values[s][r.observed[s]] for r in recordings]).astype(np.float64)
+        assert fitted.mean[s] == pytest.approx(cells.mean(), rel=1e-9)
+        assert fitted.sd[s] == pytest.approx(cells.std(), rel=1e-6)
+
+
+def test_normaliser_inverts_and_zeroes_what_was_not_observed() -> None:
+    r = recording(1)
+    fitted = Normaliser.fit([r])
+    z = fitted.apply(r.values, r.observed)
+    assert np.isfinite(z).all()
+    assert (z[~r.observed] == 0).all()
+    np.testing.assert_allclose(fitted.invert(z)[r.observed], r.values[r.observed], rtol=1e-6)
+
+
+def test_a_signal_never_seen_or_constant_is_left_as_it_is() -> None:
+    r = recording(2)
+    r.observed[3] = False
+    r.reason[3] = Reason.SENSOR_ABSENT
+    r.values[11] = 1.0
+    fitted = Normaliser.fit([r])
+    assert (fitted.mean[3], fitted.sd[3]) == (0, 1)
+    assert (fitted.mean[11], fitted.sd[11]) == (1, 1)
+
+
+@pytest.mark.parametrize("bad", [{"sd": (0.0,) * N_SIGNALS}, {"mean": (1.0,)}, {"mean": (np.nan,) * N_SIGNALS}])
+def test_impossible_constants_are_refused(bad: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(DataError, match="normaliser"):
+        Normaliser(**({"mean": (0.0,) * N_SIGNALS, "sd": (1.0,) * N_SIGNALS} | bad))
+
+
+def test_nothing_observed_or_recorded_is_an_error() -> None:
+    r = recording(1)
+    r.observed[:] = False
+    with pytest.raises(DataError, match="no observed cell"):
+        Normaliser.fit([r])
+    with pytest.raises(DataError, match="no recordings"):
+        Days.load([], Normaliser((0.0,) * N_SIGNALS, (1.0,) * N_SIGNALS))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=seeds, minutes=st.sampled_from([60, 300, 1440]))
+def test_a_cut_equals_a_loop(seed: int, minutes: int) -> None:
+    days = wavy_days(3)
+    usable = days.usable(minutes)
+    windows = usable[stream(seed).integers(len(usable), size=4)]
+    values, observed = days.cut(windows, minutes)
+    for i, (day, start) in enumerate(windows):
+        assert (values[i] == days.values[day, :, start : start + minutes]).all()
+        assert (observed[i] == days.observed[day, :, start : start + minutes]).all()
+
+
+@settings(max_examples=10, deadline=None)
+@given(minutes=st.sampled_from([30, 300, 1440]), least=st.floats(0.05, 0.99))
+def test_usable_windows_are_those_a_loop_finds(minutes: int, least: float) -> None:
+    days = wavy_days(2)
+    found = {tuple(w) for w in days.usable(minutes, least).tolist()}
+    for day in range(2):
+        signals = days.observed[day].any(axis=1).sum()
+        for start in range(0, 1440 - minutes + 1, 10):
+            share = days.observed[day, :, start : start + minutes].sum() / (signals * minutes)
+            assert ((day, start) in found) == (share >= least)
+
+
+def test_a_device_with_two_signals_has_usable_windows() -> None:
+    days = wavy_days(1)
+    days.observed[:, 2:] = False
+    assert len(days.usable(300)) > 0
+
+
+def test_the_torch_view_serves_the_same_windows() -> None:
+    days = wavy_days(2)
+    view = WindowDataset(days, 300)
+    hidden = draw_masks(MaskMix(), Grid(rows=26, columns=30), 1, stream(0))
+    values, observed, slot = view[7]
+    batch = days.batch(view.windows[7:8], 300, hidden)
+    assert (batch.values[0] == values).all()
+    assert (batch.observed[0] == observed).all()
+    assert int(batch.slot[0]) == slot
+
+
+@pytest.mark.parametrize("minutes", [0, 15, 1450])
+def test_windows_off_the_grid_are_refused(minutes: int) -> None:
+    with pytest.raises(ValueError, match="minutes="):
+        wavy_days(1).usable(minutes)
