@@ -1,0 +1,174 @@
+"""Cohort: people times days, each person-day addressable alone, made in any order and on any number of processes.
+
+A recording is a pure function of (population, seed, person, day, start): the chain Person -> Routine -> Latent ->
+measured values -> gaps. So a cohort holds no data, ``cohort[person, day]`` costs milliseconds, and one more person,
+day or worker changes nobody.
+"""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
+from typing import Final
+
+import pandas as pd
+
+from simulator.missingness import find_gaps
+from simulator.physiology import embody
+from simulator.population import Person, Population
+from simulator.recording import Reason, Recording
+from simulator.routine import live
+from simulator.sensors import measure, take_off
+from simulator.signals import INDEX
+from simulator.vendors import VENDORS, Vendor
+
+_CHUNK_PERSON_DAYS: Final = 32  # handed to a worker at a time: 12 MB of arrays, a tenth of a second of work
+_CHUNKS_AHEAD: Final = 3  # per worker; what a slow consumer lets pile up
+_HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """People and days of one population.
+
+    Attributes:
+        population: How people and their devices are distributed.
+        people: How many.
+        days: How many of each.
+        seed: Decides everything that is random.
+        start: Date of day 0.
+        first_person: Index of the first; shards of one cohort differ only here and in ``people``.
+        vendor: Key in ``VENDORS`` of the device that everybody wears; None: as the population has it.
+        with_truth: False leaves ``Recording.truth`` out, for half the memory.
+
+    Raises:
+        ValueError: If a count is below 1, an index below 0 or a device unknown.
+
+    >>> from simulator.population import POPULATIONS
+    >>> cohort = Cohort(population=POPULATIONS["lsm1"], people=2, days=3, seed=1)
+    >>> len(cohort), cohort[1, 2].person, cohort[1, 2].day
+    (6, 'lsm1-0000001', 2)
+    """
+
+    population: Population
+    people: int
+    days: int
+    seed: int
+    start: date = field(default=date(2024, 3, 1))
+    first_person: int = 0
+    vendor: str | None = None
+    with_truth: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("people", "days"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Cohort.{name}={getattr(self, name)} is below 1")
+        if self.first_person < 0:
+            raise ValueError(f"Cohort.first_person={self.first_person} is below 0")
+        if self.vendor is not None and self.vendor not in VENDORS:
+            raise ValueError(f"Cohort.vendor={self.vendor!r} is none of {', '.join(VENDORS)}")
+
+    def __len__(self) -> int:
+        """Number of person-days."""
+        return self.people * self.days
+
+    def __getitem__(self, place: tuple[int, int]) -> Recording:
+        """Person ``place[0]`` (counted from ``first_person``) on day ``place[1]``.
+
+        Raises:
+            IndexError: If either lies outside the cohort.
+        """
+        person, day = place
+        if not (0 <= person < self.people and 0 <= day < self.days):
+            raise IndexError(f"{place=} is not within {self.people} people and {self.days} days")
+        return self._record(self.person(person), self.vendor_of(person), day)
+
+    def __iter__(self) -> Iterator[Recording]:
+        """Every person-day, all days of a person before the next person's."""
+        for person in range(self.people):
+            yield from self._person_recordings(person)
+
+    def person(self, person_index: int) -> Person:
+        """The person at a place of the cohort."""
+        return self.population.person(self.seed, self.first_person + person_index)
+
+    def vendor_of(self, person_index: int) -> Vendor:
+        """The device that the person wears."""
+        if self.vendor is not None:
+            return VENDORS[self.vendor]
+        return self.population.vendor(self.seed, self.first_person + person_index)
+
+    def person_id(self, person_index: int) -> str:
+        """Identifier of a person, the same in every shard of the cohort."""
+        return f"{self.population.name}-{self.first_person + person_index:07d}"
+
+    def recordings(self, workers: int = 1) -> Iterator[Recording]:
+        """Every person-day in the order of iteration, made by ``workers`` processes.
+
+        The bytes do not depend on ``workers``. Processes are started afresh (spawned), so that neither threads nor
+        random state of the caller leak into them, and end when the iterator does, also if it is closed early. As
+        with every spawned process, a script that asks for more than one worker guards its entry with
+        ``if __name__ == "__main__"``.
+
+        Raises:
+            ValueError: If ``workers`` is below 1.
+        """
+        if workers < 1:
+            raise ValueError(f"{workers=} is below 1")
+        return iter(self) if workers == 1 else self._recordings_in_parallel(workers)
+
+    def people_table(self) -> pd.DataFrame:
+        """One row a person: identifier, device, body, conditions and habits, as a study's questionnaire would have."""
+        rows = []
+        for i in range(self.people):
+            person = self.person(i)
+            facts = {f.name: getattr(person, f.name) for f in fields(person) if f.name not in _HIDDEN_FIELDS}
+            rows.append({"person": self.person_id(i), "vendor": self.vendor_of(i).name} | facts)
+        return pd.DataFrame(rows)
+
+    def _person_recordings(self, person_index: int) -> Iterator[Recording]:
+        person, vendor = self.person(person_index), self.vendor_of(person_index)
+        for day in range(self.days):
+            yield self._record(person, vendor, day)
+
+    def _record(self, person: Person, vendor: Vendor, day: int) -> Recording:
+        routine = live(person, day, self.start)
+        latent = embody(person, routine, day)
+        values = measure(person, vendor, routine, latent, day)
+        reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)
+        take_off(values, reason)
+        observed = reason == Reason.OBSERVED
+        values[~observed] = 0.0
+        return Recording(
+            person=self.person_id(person.index - self.first_person),
+            vendor=vendor.name,
+            day=day,
+            date=self.start + timedelta(days=day),
+            values=values,
+            observed=observed,
+            reason=reason,
+            truth=latent.truth if self.with_truth else None,
+            events=routine.events,
+        )
+
+    def _recordings_in_parallel(self, workers: int) -> Iterator[Recording]:
+        people_each = max(1, _CHUNK_PERSON_DAYS // self.days)
+        chunks = iter(range(0, self.people, people_each))
+        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        waiting: deque[Future[list[Recording]]] = deque()
+        try:
+            while True:
+                while len(waiting) < workers * _CHUNKS_AHEAD and (first := next(chunks, None)) is not None:
+                    waiting.append(pool.submit(_make, self, first, min(first + people_each, self.people)))
+                if not waiting:
+                    return
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _make(cohort: Cohort, first: int, last: int) -> list[Recording]:
+    """What a worker does: all days of the people ``first`` to ``last`` - 1."""
+    return [recording for person in range(first, last) for recording in cohort._person_recordings(person)]

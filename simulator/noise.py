@@ -1,0 +1,206 @@
+"""Noise addressed by time: the normal of minute m is the same whoever asks, and whenever.
+
+``randomness.stream`` hands out generators that are read from their start. The body needs something else: a slow
+process that passes through midnight, where day 3 must end with the values that day 4 begins with although each is
+made alone. So here the counter is the absolute minute (day times 1,440 plus minute), and an autoregressive process
+is run up to the asked minute from so far back that its start is forgotten.
+
+A number is a keyed hash of its counter: the SplitMix64 finaliser [1] with the second half of the key injected
+between its rounds, so that two people's sequences do not become shifted copies of one another. Normals come from a
+ziggurat of 256 layers [2], exact in the tails, with what a rejection needs drawn from a chain that hangs on the
+same counter.
+
+[1] Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, doi:10.1145/2660193.2660195.
+[2] Marsaglia & Tsang, "The ziggurat method for generating random variables", J. Stat. Softw. 5(8), 2000,
+    doi:10.18637/jss.v005.i08.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.randomness import stream_key
+
+Floats = NDArray[np.float64]
+Key = tuple[np.uint64, np.uint64]
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, 2**64 over the golden ratio [1]
+_ROUND_1: Final = np.uint64(0xBF58476D1CE4E5B9)  # [1]
+_ROUND_2: Final = np.uint64(0x94D049BB133111EB)  # [1]
+_LANE: Final = np.uint64(0xD1342543DE82EF95)  # odd, keeps the lanes of one key apart
+_BASE: Final = 3.6541528853610088  # where the ziggurat's tail begins, 256 layers [2]
+_AREA: Final = 0.00492867323399  # area of each layer [2]
+_MANTISSA: Final = 2.0**23  # 32 bits: 8 choose the layer, 1 the sign, 23 the place
+_KNOTS_PER_TIME_CONSTANT: Final = 32  # grid of a slow process: linear between knots costs 1 % of its variance
+_MEMORY: Final = 10  # time constants after which a start is forgotten: exp(-10) = 5e-5 standard deviations
+
+
+def compiled(function: _Function) -> _Function:
+    """The function as machine code, kept on disk between processes where there is a place to keep it.
+
+    Numba refuses to compile at all with ``cache=True`` when it finds no directory that it may write to (a read-only
+    installation without a home); then each process compiles for itself.
+    """
+    try:
+        machine_code: _Function = numba.njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:
+        machine_code = numba.njit(error_model="numpy")(function)
+    return machine_code
+
+
+def time_key(seed: int, *names: str | int) -> Key:
+    """The two words that key the noise living at ``names`` under ``seed``; see ``randomness.stream_key``."""
+    key = stream_key(seed, *names)
+    return np.uint64(key & 0xFFFF_FFFF_FFFF_FFFF), np.uint64(key >> 64)
+
+
+@compiled
+def bits(key: Key, counter: np.uint64) -> np.uint64:
+    """64 random bits at an address."""
+    x = (counter + np.uint64(1)) * _GOLDEN + key[0]
+    x = (x ^ (x >> np.uint64(30))) * _ROUND_1 + key[1]
+    x = (x ^ (x >> np.uint64(27))) * _ROUND_2
+    return x ^ (x >> np.uint64(31))
+
+
+@compiled
+def lane_key(key: Key, lane: int) -> Key:
+    """The key of one of many independent sequences under ``key``."""
+    return bits(key, np.uint64(lane) * _LANE), key[1]
+
+
+@compiled
+def unit(word: np.uint64) -> float:
+    """A uniform number in (0, 1) from 64 bits."""
+    return (np.float64(word >> np.uint64(12)) + 0.5) / 4503599627370496.0  # 2**52
+
+
+def _ziggurat_layers() -> tuple[NDArray[np.uint32], Floats, Floats]:
+    """Acceptance bound, width and height of each of the 256 layers [2]."""
+    width = np.empty(256)
+    height = np.empty(256)
+    accept = np.zeros(256)
+    edge = _BASE
+    width[0] = _AREA / np.exp(-0.5 * edge * edge)
+    accept[0] = edge / width[0]
+    width[255] = edge
+    height[255] = np.exp(-0.5 * edge * edge)
+    for i in range(254, 0, -1):
+        outer = edge
+        edge = np.sqrt(-2.0 * np.log(_AREA / outer + np.exp(-0.5 * outer * outer)))
+        accept[i + 1] = edge / outer
+        width[i] = edge
+        height[i] = np.exp(-0.5 * edge * edge)
+    height[0] = 1.0
+    return (accept * _MANTISSA).astype(np.uint32), width / _MANTISSA, height
+
+
+_ACCEPT, _WIDTH, _HEIGHT = _ziggurat_layers()  # constants of the compiled code; as arguments they cost ten times a draw
+
+
+@compiled
+def _rare_normal(half: np.uint32, word: np.uint64) -> float:
+    """What ``normal`` does in one draw of eighty: the tail, a layer's edge, or another attempt."""
+    chain = (word, word ^ _LANE)
+    attempt = np.uint64(0)
+    while True:
+        layer = half & np.uint32(255)
+        place = half >> np.uint32(9)
+        sign = 1.0 - 2.0 * np.float64((half >> np.uint32(8)) & np.uint32(1))
+        x = np.float64(place) * _WIDTH[layer]
+        if place < _ACCEPT[layer]:
+            return sign * x
+        if layer == 0:
+            while True:
+                over = -np.log(unit(bits(chain, attempt))) / _BASE
+                drop = -np.log(unit(bits(chain, attempt + np.uint64(1))))
+                attempt += np.uint64(2)
+                if drop + drop >= over * over:
+                    return sign * (_BASE + over)
+        share = unit(bits(chain, attempt))
+        if _HEIGHT[layer] + share * (_HEIGHT[layer - 1] - _HEIGHT[layer]) < np.exp(-0.5 * x * x):
+            return sign * x
+        half = np.uint32(bits(chain, attempt + np.uint64(1)) & np.uint64(0xFFFFFFFF))
+        attempt += np.uint64(2)
+
+
+@compiled
+def normal(half: np.uint32, word: np.uint64) -> float:
+    """A standard normal number.
+
+    Args:
+        half: The 32 random bits that decide it in 79 of 80 cases.
+        word: A word of the same address, from which the rare cases draw on.
+    """
+    layer = half & np.uint32(255)
+    place = half >> np.uint32(9)
+    if place < _ACCEPT[layer]:
+        x = np.float64(place) * _WIDTH[layer]
+        return -x if half & np.uint32(256) else x
+    return _rare_normal(half, word)
+
+
+@compiled
+def normal_at(key: Key, counter: np.uint64) -> float:
+    """The standard normal number at an address."""
+    word = bits(key, counter)
+    return normal(np.uint32(word & np.uint64(0xFFFFFFFF)), word)
+
+
+@compiled
+def white(key: Key, lane: int, first_minute: int, n: int) -> Floats:
+    """Independent standard normals of ``n`` minutes from ``first_minute`` on (absolute, may be negative)."""
+    own = lane_key(key, lane)
+    out = np.empty(n)
+    for i in range(n):
+        out[i] = normal_at(own, np.uint64(first_minute + i))
+    return out
+
+
+@compiled
+def uniform(key: Key, lane: int, first_minute: int, n: int) -> Floats:
+    """Independent uniform numbers in (0, 1) of ``n`` minutes from ``first_minute`` on."""
+    own = lane_key(key, lane)
+    out = np.empty(n)
+    for i in range(n):
+        out[i] = unit(bits(own, np.uint64(first_minute + i)))
+    return out
+
+
+@compiled
+def wander(key: Key, lane: int, time_constant_minutes: float, first_minute: int, n: int) -> Floats:
+    """A slow process of mean 0 and standard deviation 1 whose autocorrelation falls as exp(-lag/time constant).
+
+    An AR(1) process on a grid as coarse as the time constant allows, linear in between. Whoever asks for overlapping
+    stretches gets the same values to within 1e-4.
+
+    Args:
+        key: From ``time_key``.
+        lane: Which of many independent processes.
+        time_constant_minutes: At least 1.
+        first_minute: Absolute minute of the first value.
+        n: How many minutes.
+    """
+    own = lane_key(key, lane)
+    step = max(1, int(time_constant_minutes / _KNOTS_PER_TIME_CONSTANT))
+    keep = np.exp(-step / time_constant_minutes)
+    gain = np.sqrt(1.0 - keep * keep)
+    knot = first_minute // step
+    here = 0.0
+    for k in range(knot - int(_MEMORY * time_constant_minutes / step) - 1, knot + 1):
+        here = keep * here + gain * normal_at(own, np.uint64(k))
+    following = keep * here + gain * normal_at(own, np.uint64(knot + 1))
+    out = np.empty(n)
+    for i in range(n):
+        minute = first_minute + i
+        if minute // step > knot:
+            knot += 1
+            here = following
+            following = keep * here + gain * normal_at(own, np.uint64(knot + 1))
+        share = (minute - knot * step) / step
+        out[i] = here + share * (following - here)
+    return out
