@@ -3,7 +3,7 @@
 `make_private` takes an ordinary triple's parts and returns one that trains under person-level differential privacy.
 The loop does not change and cannot break the guarantee; it never sees the noise, an empty step or who is drawn:
 
-    for batch in loader:
+    for step, batch in loader:
         optimizer.zero_grad()
         module(batch).mean().backward()      # the module returns one loss per window, [people, windows]
         optimizer.step()
@@ -13,7 +13,8 @@ a coin of their own), hands out their windows in micro-batches, and then closes 
 gathers: it clips every person's gradient and adds it to the step's sum. Closing adds the noise, once, divides by the
 public constant and lets the wrapped optimiser move the parameters. A step that drew nobody is closed like any other,
 noise and all (rule R4), and the loop never hears of it. So the loop runs once per micro-batch, a number that depends
-on secret draws: count steps by ``loader.step``, and give a learning-rate schedule to `make_private`.
+on secret draws; what is public is the ``step`` that comes with it. The learning rate is a public schedule that closing
+applies, whatever the loop set: otherwise a step that the loop never saw would run at another step's rate (rule R2).
 
 The update is exactly ``(sum_p clip(g_p, C) + N(0, (sigma C)^2 I)) / (q * nominal_people)``, where ``g_p`` is the
 gradient of person p's mean loss: Opacus' hooks [1] compute it for inputs whose first axis is the person, and undo the
@@ -53,8 +54,8 @@ def make_private(
     streams: KeyedStream,
     steps: range,
     micro_batch: int,
+    learning_rate: Callable[[int], float],
     frozen: Mapping[str, Tensor] | None = None,
-    learning_rate: Callable[[int], float] | None = None,
 ) -> tuple[nn.Module, "PrivateOptimizer", "PersonLoader[Item, Batch]"]:
     """A triple that trains ``module`` under ``plan`` in an ordinary loop.
 
@@ -70,9 +71,9 @@ def make_private(
         streams: The release's randomness, as `Release.stream` gives it.
         steps: Which of the plan's steps to take.
         micro_batch: People per forward pass; changes memory and nothing else.
+        learning_rate: The wrapped optimiser's learning rate at each step, a public schedule.
         frozen: By parameter name, a boolean tensor of the parameter's shape: True where the vendor's public schema
             (sensors that it lacks) keeps the entry as it is, without gradient and without noise.
-        learning_rate: The wrapped optimiser's learning rate at each step, a public schedule.
 
     Raises:
         PrivacyError: If the parts do not fit together or the module mixes people.
@@ -84,17 +85,13 @@ def make_private(
     if steps.step != 1 or steps.start < 0 or steps.stop > plan.steps:
         raise PrivacyError(f"{steps=} does not lie in the plan's range(0, {plan.steps})")
     _check_module(module)
-    private_optimizer = PrivateOptimizer(module, optimizer, plan, streams, frozen or {}, learning_rate)
+    private_optimizer = PrivateOptimizer(module, optimizer, plan, streams, learning_rate, frozen or {})
     loader = PersonLoader(private_optimizer, plan, people, draw, collate, streams, steps, micro_batch)
     return module, private_optimizer, loader
 
 
 class PersonLoader(Generic[Item, Batch]):
-    """Iterates once over a range of private steps: draws people, yields their micro-batches, closes each step.
-
-    Attributes:
-        step: The public number of the step whose batch is in the loop's hands, or None.
-    """
+    """Iterates once over a range of private steps: draws people, yields their micro-batches, closes each step."""
 
     def __init__(
         self,
@@ -108,7 +105,6 @@ class PersonLoader(Generic[Item, Batch]):
         micro_batch: int,
     ) -> None:
         """See `make_private`."""
-        self.step: int | None = None
         self._optimizer = optimizer
         self._rate = plan.sampling_rate
         self._people = people
@@ -119,8 +115,8 @@ class PersonLoader(Generic[Item, Batch]):
         self._micro_batch = micro_batch
         self._begun = False
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yields micro-batches.
+    def __iter__(self) -> Iterator[tuple[int, Batch]]:
+        """Yields (step, micro-batch).
 
         Raises:
             RuntimeError: The second time: it would put the same noise on other gradients, which reveals them.
@@ -133,13 +129,11 @@ class PersonLoader(Generic[Item, Batch]):
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients", category=UserWarning)
         try:
             for step in self._steps:
-                self.step = step
                 for items in self._micro_batches(step):
                     self._optimizer.expect(len(items))
-                    yield self._collate(items)
+                    yield step, self._collate(items)
                 self._optimizer.close_step(step)
         finally:
-            self.step = None
             self._optimizer.remove_hooks()
 
     def joining(self, step: int) -> list[str]:
@@ -176,8 +170,8 @@ class PrivateOptimizer(Optimizer):
         optimizer: Optimizer,
         plan: PrivacyPlan,
         streams: KeyedStream,
+        learning_rate: Callable[[int], float],
         frozen: Mapping[str, Tensor],
-        learning_rate: Callable[[int], float] | None,
     ) -> None:
         """See `make_private`; `Optimizer.__init__` is left out because the wrapped optimiser holds groups and state."""
         self.steps_taken = 0
@@ -232,9 +226,8 @@ class PrivateOptimizer(Optimizer):
                 total = total.masked_fill(self._frozen[name], 0.0)
             parameter.grad = total.to(parameter.dtype)
             self._sums[name].zero_()
-        if self._learning_rate is not None:
-            for group in self._wrapped.param_groups:
-                group["lr"] = self._learning_rate(step)
+        for group in self._wrapped.param_groups:
+            group["lr"] = self._learning_rate(step)
         self._wrapped.step()
         self._wrapped.zero_grad()
         with torch.no_grad():

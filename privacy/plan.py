@@ -59,7 +59,7 @@ class PrivacyPlan:
         steps: Training steps over the life of the run, all rounds together.
         windows_per_person: ``k``: windows drawn from a joining person per step.
         delta: The probability with which the guarantee may fail.
-        epsilon_budget: What the vendor's ledger may never exceed, other releases included.
+        epsilon_budget: What the vendor's ledger may never exceed, other releases included; a ledger wants it finite.
         unit: What is protected: all rows of a person.
         adjacency: Which data sets must look alike.
 
@@ -83,7 +83,7 @@ class PrivacyPlan:
         _require("clip_norm", self.clip_norm, "in (0, inf)", 0 < self.clip_norm < math.inf)
         _require("nominal_people", self.nominal_people, "a whole number >= 1", _is_count(self.nominal_people, 1))
         _require("windows_per_person", self.windows_per_person, ">= 1", _is_count(self.windows_per_person, 1))
-        _require("epsilon_budget", self.epsilon_budget, "in (0, inf)", 0 < self.epsilon_budget < math.inf)
+        _require("epsilon_budget", self.epsilon_budget, "in (0, inf]", self.epsilon_budget > 0)
         _check_delta_protects(self.delta, self.nominal_people)
         _require("unit", self.unit, f"{UNIT!r}, the only one there is", self.unit == UNIT)
         _require("adjacency", self.adjacency, f"{ADJACENCY!r}, the only one there is", self.adjacency == ADJACENCY)
