@@ -74,26 +74,22 @@ def adamw(module: nn.Module, plan: TrainingPlan) -> torch.optim.AdamW:
 def run_steps(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-    loader: Iterable[tuple[int, Batch]],
-    learning_rate: Callable[[int], float],
+    loader: Iterable[Batch],
     clip_norm: float | None = None,
-    progress: Progress | None = None,
+    on_loss: Callable[[float], None] | None = None,
 ) -> None:
-    """Descend once for every (step, batch) that the loader yields.
+    """Descend once for every batch that the loader yields; the loader knows the steps and their learning rates.
 
     Args:
         module: Its ``forward(batch)`` gives a loss a window.
         optimiser: Plain, or one that clips and adds noise for each person.
-        loader: Yields the step's number and its windows.
-        learning_rate: Rate of a step.
+        loader: Yields batches of windows.
         clip_norm: Bound on the whole gradient's norm; None with a private optimiser, which clips by person.
-        progress: Told of every step.
+        on_loss: Told the mean loss of every batch; never of a private one, whose loss is a secret.
     """
     module.train()
     device = next(module.parameters()).device
-    for step, batch in loader:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step)
+    for batch in loader:
         optimiser.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = module(batch.to(device)).mean()
@@ -101,26 +97,33 @@ def run_steps(
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
         optimiser.step()
-        if progress is not None:
-            progress(step, float(loss.detach()))
+        if on_loss is not None:
+            on_loss(float(loss.detach()))
 
 
 def batches(
-    days: Days, architecture: Architecture, plan: TrainingPlan, seed: int, steps: range
-) -> Iterator[tuple[int, Batch]]:
-    """Windows drawn evenly over all usable ones, each with an artificial mask; step i is the same in every run."""
+    days: Days,
+    architecture: Architecture,
+    plan: TrainingPlan,
+    seed: int,
+    steps: range,
+    optimiser: torch.optim.Optimizer | None = None,
+) -> Iterator[Batch]:
+    """Windows drawn evenly over all usable ones, each with an artificial mask; step i is the same in every run.
+
+    With an optimiser, its learning rate is set to the step's before the step's batch is given out.
+    """
     usable = days.usable(architecture.window_minutes)
     if not len(usable):
         raise DataError(f"no window of {architecture.window_minutes} minutes holds a fifth of its cells")
     for step in steps:
+        if optimiser is not None:
+            for group in optimiser.param_groups:
+                group["lr"] = plan.learning_rate_at(step)
         rng = stream(seed, "batch", step)
         windows = usable[rng.integers(len(usable), size=plan.batch_windows)]
-        yield (
-            step,
-            days.batch(
-                windows, architecture.window_minutes, draw_masks(plan.masks, architecture.grid, len(windows), rng)
-            ),
-        )
+        hidden = draw_masks(plan.masks, architecture.grid, len(windows), rng)
+        yield days.batch(windows, architecture.window_minutes, hidden)
 
 
 def train(
@@ -154,16 +157,16 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         losses = _resume(checkpoint, identity, model, optimiser)
 
-    def on_step(step: int, loss: float) -> None:
+    def on_loss(loss: float) -> None:
         losses.append(loss)
-        done = step + 1
+        done = len(losses)
         if checkpoint is not None and (done % plan.checkpoint_every == 0 or done == plan.steps):
             _save_checkpoint(checkpoint, identity, model, optimiser, losses)
         if progress is not None:
-            progress(step, loss)
+            progress(done - 1, loss)
 
-    loader = batches(days, model.architecture, plan, seed, range(len(losses), plan.steps))
-    run_steps(model, optimiser, loader, plan.learning_rate_at, plan.clip_norm, on_step)
+    loader = batches(days, model.architecture, plan, seed, range(len(losses), plan.steps), optimiser)
+    run_steps(model, optimiser, loader, plan.clip_norm, on_loss)
     return losses
 
 
@@ -174,7 +177,7 @@ def validation_loss(
     """Mean training loss on fixed windows and masks of people not trained on."""
     model.eval()
     loader = batches(days, model.architecture, plan, seed, range(n_batches))
-    return float(torch.stack([model(batch).mean() for _, batch in loader]).mean())
+    return float(torch.stack([model(batch).mean() for batch in loader]).mean())
 
 
 def _save_checkpoint(

@@ -1,0 +1,197 @@
+"""A watch maker behind its own door: its people's days, its ledger, its key, and what it may say.
+
+Everything of a maker lies in one folder, its *site*; nothing of it is read by anybody else. What leaves is a model
+vector, after the ledger was charged. Losses, counts and norms of private people are releases too and never leave
+(rule R10); the weight in the average is a public constant.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from federated.experiment import Experiment, Maker
+from federated.parameters import Theta, pack, touchable, unpack
+from model.autoencoder import MaskedAutoencoder
+from model.masking import draw_masks
+from model.training import run_steps
+from model.windows import Batch, Days, Normaliser
+from privacy.ledger import Ledger, Release, private_digest
+from privacy.mechanism import make_private
+from privacy.noise import KeyedStream, load_or_create_key, rehearsal_key
+from privacy.plan import PrivacyPlan
+from simulator.cohort import Cohort
+from simulator.dataset import Dataset, open_dataset, write_dataset
+from simulator.randomness import stream_key
+
+MICRO_BATCH_PEOPLE = 64  # people per forward pass: bounds memory, changes nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One maker's folder.
+
+    Attributes:
+        folder: Where the maker keeps ``data/``, ``ledger.jsonl`` and, for release, ``noise.key``.
+        experiment: The run that the maker agreed to.
+        number: Its place among the experiment's makers.
+    """
+
+    folder: Path
+    experiment: Experiment
+    number: int
+
+    @property
+    def maker(self) -> Maker:
+        """Who this is."""
+        return self.experiment.makers[self.number]
+
+    def dataset(self) -> Dataset:
+        """The maker's people."""
+        return open_dataset(self.folder / "data")
+
+    def ledger(self) -> Ledger:
+        """The maker's ledger; its budget is what the experiment promises."""
+        protection = self.experiment.protection
+        return Ledger.open(
+            self.folder / "ledger.jsonl",
+            vendor=self.maker.name,
+            delta=protection.delta,
+            epsilon_budget=protection.epsilon,
+        )
+
+    def key(self) -> bytes:
+        """What the maker's noise and draws are keyed by: secret for release, public for a rehearsal."""
+        if self.experiment.protection.noise == "release":
+            return load_or_create_key(self.folder / "noise.key")
+        return rehearsal_key(self.experiment.seed, self.maker.name)
+
+    def plan(self) -> PrivacyPlan:
+        """The experiment's plan for this maker; with noise "off", the same steps without clipping or noise."""
+        if self.experiment.protection.noise == "off":
+            return unprotected(self.experiment, self.maker)
+        return self.experiment.plan(self.maker)
+
+
+def unprotected(experiment: Experiment, maker: Maker) -> PrivacyPlan:
+    """A plan that protects nobody: no noise, and a clip norm that no gradient reaches."""
+    p = experiment.protection
+    return PrivacyPlan(
+        noise_multiplier=0.0,
+        clip_norm=1e6,
+        sampling_rate=p.sampling_rate,
+        nominal_people=maker.people,
+        steps=experiment.steps,
+        windows_per_person=p.windows_per_person,
+        delta=p.delta,
+        epsilon_budget=math.inf,
+    )
+
+
+def people_of(experiment: Experiment, maker: Maker) -> Cohort:
+    """The maker's simulated people; nobody else's streams are theirs, so people are disjoint over makers."""
+    return Cohort(
+        population=replace(maker.population, name=maker.name),
+        people=maker.people,
+        days=maker.days,
+        seed=stream_key(experiment.seed, "maker", maker.name) % 2**63,
+        vendor=maker.device,
+    )
+
+
+def settle(site: Site, workers: int = 1) -> None:
+    """Give the maker its people, unless it has them."""
+    folder = site.folder / "data"
+    if folder.exists():
+        return
+    cohort = people_of(site.experiment, site.maker)
+    made_by = {"maker": site.maker.name, "experiment": site.experiment.digest, "seed": site.experiment.seed}
+    write_dataset(folder, cohort.recordings(workers), cohort.people_table(), made_by=made_by, truth=False)
+
+
+def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: int) -> Theta:
+    """The model after this maker's local steps of a round, computed once its price is in the ledger.
+
+    The answer is a function of the site, the incoming model and the round: asked again, after a crash or a lost reply,
+    it is the same message and costs nothing (rule R19).
+
+    Args:
+        site: The maker.
+        theta: The incoming model.
+        normaliser: Public constants.
+        round_number: From 0.
+
+    Raises:
+        BudgetExceeded: If the round would spend more than the budget; nothing is written or sent then.
+        LedgerError: If the ledger is damaged.
+        DataError: If the site's data cannot be read or the model does not fit.
+    """
+    experiment, plan, key = site.experiment, site.plan(), site.key()
+    model = MaskedAutoencoder(experiment.architecture)
+    unpack(model, theta)
+    dataset = site.dataset()
+    steps = range(round_number * experiment.rounds.steps, (round_number + 1) * experiment.rounds.steps)
+    asked = (theta.tobytes(), experiment.to_json().encode(), dataset.sha256.encode())
+    release = Release.of(
+        plan,
+        steps=len(steps),
+        run=experiment.digest,
+        round=round_number,
+        purpose="train",
+        content=private_digest(key, *asked),
+    )
+    if experiment.protection.noise != "off":
+        site.ledger().charge(release)
+    people = PeopleWindows(Days.load(dataset, normaliser), experiment, plan.windows_per_person)
+    rounds = experiment.rounds
+    module, optimiser, loader = make_private(
+        model,
+        torch.optim.SGD(model.parameters(), lr=rounds.learning_rate, momentum=rounds.momentum),
+        plan,
+        people=people.people,
+        draw=people.draw,
+        collate=people.collate,
+        streams=release.stream(key),
+        steps=steps,
+        micro_batch=MICRO_BATCH_PEOPLE,
+        frozen={name: ~mask for name, mask in touchable(model, site.maker.vendor.signals).items() if not mask.all()},
+        learning_rate=lambda step: rounds.learning_rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps)),
+    )
+    run_steps(module, optimiser, loader)
+    return pack(model)
+
+
+class PeopleWindows:
+    """Draws a person's windows and masks: [k, ...] a person, from that person's days alone."""
+
+    def __init__(self, days: Days, experiment: Experiment, windows_per_person: int) -> None:
+        self._days = days
+        self._experiment = experiment
+        self._k = windows_per_person
+        usable = days.usable(experiment.window_minutes)
+        owner = np.asarray(days.person)[usable[:, 0]]
+        self._windows: dict[str, NDArray[np.int64]] = {
+            str(person): usable[owner == person] for person in np.unique(owner)
+        }
+        self.people = sorted(set(days.person))
+
+    def draw(self, person: str, step: int, stream: KeyedStream) -> Batch | None:
+        """``k`` windows of one person with their masks; None if the person has no usable window."""
+        own = self._windows.get(person)
+        if own is None:
+            return None
+        rng = stream.generator()
+        windows = own[rng.integers(len(own), size=self._k)]
+        architecture = self._experiment.architecture
+        hidden = draw_masks(self._experiment.public.warm_up.masks, architecture.grid, self._k, rng)
+        return self._days.batch(windows, architecture.window_minutes, hidden)
+
+    @staticmethod
+    def collate(people: list[Batch]) -> Batch:
+        """People as the first dimension: [people, k, ...]."""
+        fields = ("values", "observed", "slot", "hidden")
+        return Batch(*(torch.stack([getattr(person, field) for person in people]) for field in fields))
+
