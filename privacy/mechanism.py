@@ -3,7 +3,7 @@
 `make_private` takes an ordinary triple's parts and returns one that trains under person-level differential privacy.
 The loop does not change and cannot break the guarantee; it never sees the noise, an empty step or who is drawn:
 
-    for step, batch in loader:
+    for batch in loader:
         optimizer.zero_grad()
         module(batch).mean().backward()      # the module returns one loss per window, [people, windows]
         optimizer.step()
@@ -13,8 +13,8 @@ a coin of their own), hands out their windows in micro-batches, and then closes 
 gathers: it clips every person's gradient and adds it to the step's sum. Closing adds the noise, once, divides by the
 public constant and lets the wrapped optimiser move the parameters. A step that drew nobody is closed like any other,
 noise and all (rule R4), and the loop never hears of it. So the loop runs once per micro-batch, a number that depends
-on secret draws; what is public is the ``step`` that comes with it. The learning rate is a public schedule that closing
-applies, whatever the loop set: otherwise a step that the loop never saw would run at another step's rate (rule R2).
+on secret draws and must not be what a schedule counts: the learning rate is a public function of the step's number
+that closing applies, also to a step that the loop never saw (rule R2).
 
 The update is exactly ``(sum_p clip(g_p, C) + N(0, (sigma C)^2 I)) / (q * nominal_people)``, where ``g_p`` is the
 gradient of person p's mean loss: Opacus' hooks [1] compute it for inputs whose first axis is the person, and undo the
@@ -115,8 +115,8 @@ class PersonLoader(Generic[Item, Batch]):
         self._micro_batch = micro_batch
         self._begun = False
 
-    def __iter__(self) -> Iterator[tuple[int, Batch]]:
-        """Yields (step, micro-batch).
+    def __iter__(self) -> Iterator[Batch]:
+        """Yields micro-batches, and closes each step behind its last one.
 
         Raises:
             RuntimeError: The second time: it would put the same noise on other gradients, which reveals them.
@@ -131,7 +131,7 @@ class PersonLoader(Generic[Item, Batch]):
             for step in self._steps:
                 for items in self._micro_batches(step):
                     self._optimizer.expect(len(items))
-                    yield step, self._collate(items)
+                    yield self._collate(items)
                 self._optimizer.close_step(step)
         finally:
             self._optimizer.remove_hooks()
