@@ -1,55 +1,25 @@
 """Daytime: how a person spends the hours between getting up and lights out.
 
-Layers are painted over each other as a day is planned: leisure and work first, then commute, errands, walks, exercise,
-a shower, perhaps a nap. Each minute ends with an activity, a place and an effort, and ``_trace`` turns those into what
-the body and the watch feel. Shares of time follow LifeSnaps (two thirds of waking hours sedentary, 227 min/day light
-activity), logged activities follow Table 19 of LSM-1 (arXiv:2410.13638).
+Layers are painted over each other as a day is planned: leisure and work first, then commute, exercise, errands, walks,
+a shower, perhaps a nap; ``simulator.canvas`` turns them into minutes. Shares of time follow LifeSnaps (two thirds of
+waking hours sedentary, 227 min/day of light activity, 8,400 steps), logged activities and moods follow Table 19 of
+LSM-1 (arXiv:2410.13638).
 """
 
 import math
-from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.night import weekday_of
+from simulator.canvas import Activity, Canvas, Place, Waking
+from simulator.night import Stage, weekday_of
 from simulator.population import ACTIVITY_SHARES, Person, pick
 from simulator.randomness import stream
-from simulator.recording import Event
 
-
-class Activity(IntEnum):
-    """What the body does in a minute; the first eight exercise classes are LSM-1's."""
-
-    REST = 0  # lying or sitting quietly
-    DESK = 1  # seated, hands busy
-    CHORES = 2  # on the feet, irregular arm movement
-    VEHICLE = 3
-    STAIRS = 4
-    WALKING = 5
-    RUNNING = 6
-    BIKING = 7
-    SWIMMING = 8
-    ELLIPTICAL = 9
-    HIIT = 10
-    STRENGTH = 11
-    WEIGHTLIFTING = 12
-
-
-class Place(IntEnum):
-    """Where a minute is spent; it sets the air around the wrist and the pressure."""
-
-    HOME = 0
-    WORK = 1
-    OUTDOORS = 2
-    VEHICLE = 3
-    SHOP = 4
-    GYM = 5
-    POOL = 6
-    SHOWER = 7
+Office = tuple[float, float]
+"""Begin and end of work, minutes from midnight; equal if there is none."""
 
 
 class Sport(NamedTuple):
@@ -60,18 +30,17 @@ class Sport(NamedTuple):
     minutes: float  # median length of a bout
     effort: float  # mean share of heart rate reserve
     cadence: float  # steps a minute that the arm shows
-    arm: float  # arm movement beyond gait
 
 
 SPORTS: Final = {
-    "walking": Sport(Activity.WALKING, Place.OUTDOORS, 32.0, 0.30, 104.0, 0.25),
-    "running": Sport(Activity.RUNNING, Place.OUTDOORS, 34.0, 0.72, 160.0, 0.45),
-    "biking": Sport(Activity.BIKING, Place.OUTDOORS, 50.0, 0.56, 5.0, 0.55),
-    "swimming": Sport(Activity.SWIMMING, Place.POOL, 40.0, 0.55, 8.0, 2.2),
-    "elliptical": Sport(Activity.ELLIPTICAL, Place.GYM, 30.0, 0.57, 120.0, 0.7),
-    "hiit": Sport(Activity.HIIT, Place.GYM, 30.0, 0.64, 50.0, 2.4),
-    "strength": Sport(Activity.STRENGTH, Place.GYM, 40.0, 0.40, 18.0, 1.5),
-    "weightlifting": Sport(Activity.WEIGHTLIFTING, Place.GYM, 50.0, 0.37, 14.0, 1.2),
+    "walking": Sport(Activity.WALKING, Place.OUTDOORS, 32.0, 0.30, 104.0),
+    "running": Sport(Activity.RUNNING, Place.OUTDOORS, 34.0, 0.72, 160.0),
+    "biking": Sport(Activity.BIKING, Place.OUTDOORS, 50.0, 0.56, 5.0),
+    "swimming": Sport(Activity.SWIMMING, Place.POOL, 40.0, 0.55, 8.0),
+    "elliptical": Sport(Activity.ELLIPTICAL, Place.GYM, 30.0, 0.57, 120.0),
+    "hiit": Sport(Activity.HIIT, Place.GYM, 30.0, 0.64, 50.0),
+    "strength": Sport(Activity.STRENGTH, Place.GYM, 40.0, 0.40, 18.0),
+    "weightlifting": Sport(Activity.WEIGHTLIFTING, Place.GYM, 50.0, 0.37, 14.0),
 }
 LOGGED_WALK_MINUTES: Final = 10  # minutes: shortest walk that trackers log by themselves (Fitbit SmartTrack, 10-15)
 MOODS: Final = {  # share of logged moods (LSM-1 Table 19), and what each adds to arousal (judgement, kept small)
@@ -83,92 +52,27 @@ MOODS: Final = {  # share of logged moods (LSM-1 Table 19), and what each adds t
 }
 MOODS_PER_DAY: Final = 1.0  # judgement: moods are logged about daily by those who do
 
-# By Activity: intensity floor, arm movement, upright share. Compendium METs at rest 1.0-1.3, desk 1.5, chores 2.5-3.3.
-_EFFORT: Final = np.array([0, 0.012, 0.06, 0.015, 0.30, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.float32)
-_ARM: Final = np.array(
-    [0.13, 0.34, 1.0, 0.22, 0.4, 0.25, 0.45, 0.55, 2.2, 0.7, 2.4, 1.5, 1.2], dtype=np.float32
-)  # fmt: skip
-_UPRIGHT: Final = np.array([0.02, 0.02, 0.85, 0, 1, 1, 1, 0.2, 0, 1, 0.9, 0.8, 0.7], dtype=np.float32)
-# By Activity: probability that a minute holds steps, and their mean. 71 % of worn minutes hold none (Fitabase).
-_STEPPING: Final = np.array([0.10, 0.13, 0.74, 0.03, 0, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.float32)
-_STEPS: Final = np.array([5, 5, 15.0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.float32)  # steps a stepping minute
-# By Activity: hills, SD of metres climbed a minute outdoors: judgement
-_HILLS: Final = np.array([0, 0, 0, 4.0, 0, 0.5, 1.1, 2.5, 0, 0, 0, 0, 0], dtype=np.float32)
-# By Place: degC (outdoors is set by the day), and hPa of pressure spread that is not climbing (norms alt_sd_*)
-_CELSIUS: Final = np.array([21.5, 22.3, 0, 21.5, 20.5, 20.5, 28.0, 33.0], dtype=np.float32)
-_PRESSURE: Final = np.array([0.004, 0.006, 0.018, 0.05, 0.012, 0.012, 0.03, 0.006], dtype=np.float32)
-_BLOCKS: Final = 110  # stretches of one kind of leisure or work; far more than a day holds
+STRETCHES: Final = 110  # stretches of one kind of leisure or work that are drawn: far more than a day holds
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Waking:
-    """The waking hours of one day.
+def spend(person: Person, day: int, start: date, rise: int, bed: int, since: int | None = None) -> Waking:
+    """The waking hours of a day.
 
-    Attributes:
-        start: First minute, from midnight of the day.
-        codes: uint8 [2, n]: stage (naps), activity.
-        flags: bool [2, n]: water, exercising.
-        tracks: float32 [8, n]: intensity, cadence, arm motion, upright, climb, pressure noise, arousal, ambient degC.
-        events: Activities, moods and naps, minutes from midnight of the day.
+    Args:
+        person: Who spends them.
+        day: Days since ``start``.
+        start: The first day's date; only its weekday matters.
+        rise: When the day begins, minutes from its midnight.
+        bed: When the light goes out, minutes from its midnight; may be above 1440.
+        since: Return only the minutes from here on; all by default. It changes none of them.
     """
-
-    start: int
-    codes: NDArray[np.uint8]
-    flags: NDArray[np.bool_]
-    tracks: NDArray[np.float32]
-    events: tuple[Event, ...]
-
-
-class _Canvas:
-    """The minutes from getting up to lights out, painted in layers; positions are minutes from midnight."""
-
-    def __init__(self, start: int, end: int) -> None:
-        n = end - start
-        self.start, self.end = start, end
-        self.stage = np.zeros(n, dtype=np.uint8)
-        self.activity = np.zeros(n, dtype=np.uint8)
-        self.place = np.zeros(n, dtype=np.uint8)
-        self.effort = np.zeros(n, dtype=np.float32)  # share of heart rate reserve
-        self.cadence = np.zeros(n, dtype=np.float32)  # steps a minute of gait
-        self.vigour = np.ones(n, dtype=np.float32)  # factor on arm movement
-        self.load = np.zeros(n, dtype=np.float32)  # arousal
-        self.exercising = np.zeros(n, dtype=np.bool_)
-        self.taken = np.zeros(n, dtype=np.bool_)  # planned: no errand or stroll may start here
-        self.events: list[Event] = []
-
-    def span(self, begin: float, minutes: float) -> slice:
-        """Indices of ``minutes`` from ``begin``, clipped to the day."""
-        n = self.end - self.start
-        low = min(max(round(begin) - self.start, 0), n)
-        return slice(low, min(max(round(begin + minutes) - self.start, low), n))
-
-    def free(self, begin: float, minutes: float) -> bool:
-        """True if nothing is planned there and it lies within the day."""
-        inside = begin >= self.start and begin + minutes <= self.end
-        return inside and not self.taken[self.span(begin, minutes)].any()
-
-    def paint(self, where: slice, activity: Activity, place: Place, effort: float = 0.0, cadence: float = 0.0) -> None:
-        """Spend the minutes ``where`` like this."""
-        self.activity[where] = activity
-        self.place[where] = place
-        self.effort[where] = effort
-        self.cadence[where] = cadence
-        self.taken[where] = True
-
-    def note(self, kind: str, label: str, where: slice) -> None:
-        """Write the minutes ``where`` into the diary."""
-        self.events.append(Event(kind, label, self.start + where.start, self.start + where.stop))
-
-
-def spend(person: Person, day: int, start: date, rise: int, bed: int) -> Waking:
-    """The waking hours of day ``day``, from ``rise`` to ``bed``, minutes from its midnight."""
     rng = stream(person.seed, person.index, day, "day")
     weekday = weekday_of(day, start)
     works = person.works and weekday < 5 and rng.random() > 0.06  # share of weekdays off: judgement
     # ln(steps) varies between days with SD 0.38 (LifeSnaps); Saturday is livelier than Sunday (ratio 0.83)
-    liveliness = {5: 1.08, 6: 0.92}.get(weekday, 1.0) * math.exp(0.26 * rng.standard_normal() - 0.03)
+    liveliness = {5: 1.10, 6: 0.93}.get(weekday, 1.0) * math.exp(0.32 * rng.standard_normal() - 0.04)
     active = person.activity_level * liveliness
-    canvas = _Canvas(rise, bed)
+    canvas = Canvas(rise, bed)
     office = _work_hours(canvas, person, works, rng)
     _base(canvas, person, office, active, rng)
     if works:
@@ -181,7 +85,9 @@ def spend(person: Person, day: int, start: date, rise: int, bed: int) -> Waking:
     _interruptions(canvas, active, rng)
     _moods(canvas, person, works, rng)
     canvas.activity[canvas.span(bed - 12, 12)] = Activity.REST  # winding down
-    return _trace(canvas, person, active, rng)
+    # the same task takes a larger share of a smaller reserve: Compendium METs over VO2max
+    lightness = math.pow(32.0 / person.vo2max_ml_kg_min, 0.7)
+    return canvas.trace(rise if since is None else since, rng, lightness=lightness, stepping=math.pow(active, 0.45))
 
 
 def _pace(person: Person) -> float:
@@ -190,7 +96,7 @@ def _pace(person: Person) -> float:
     return 106.0 + fitness - 0.25 * (person.height_cm - 167.0) - 0.45 * max(person.age_years - 65.0, 0.0)
 
 
-def _work_hours(canvas: _Canvas, person: Person, works: bool, rng: np.random.Generator) -> tuple[float, float]:
+def _work_hours(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> Office:
     """Begin and end of work, minutes from midnight; equal if there is none."""
     z_begin, z_hours = rng.standard_normal(2)
     if not works:
@@ -200,12 +106,10 @@ def _work_hours(canvas: _Canvas, person: Person, works: bool, rng: np.random.Gen
     return begin, begin + 505.0 + 40.0 * z_hours  # minutes with the lunch break: US ATUS 8-8.5 h on days worked
 
 
-def _base(
-    canvas: _Canvas, person: Person, office: tuple[float, float], active: float, rng: np.random.Generator
-) -> None:
+def _base(canvas: Canvas, person: Person, office: Office, active: float, rng: np.random.Generator) -> None:
     """Leisure and work: a chain of stretches that are quiet, busy with the hands, or on the feet."""
-    u = rng.random(_BLOCKS)
-    minutes = np.clip(14.0 * np.exp(0.75 * rng.standard_normal(_BLOCKS)), 3, 75).astype(np.int64)
+    u = rng.random(STRETCHES)
+    minutes = np.clip(14.0 * np.exp(0.75 * rng.standard_normal(STRETCHES)), 3, 75).astype(np.int64)
     n = canvas.end - canvas.start
     minutes[-1] += n
     begins = np.cumsum(minutes) - minutes
@@ -217,7 +121,7 @@ def _base(
     feet = np.where(at_work, person.work_on_feet + 0.06, at_home * active**0.7)
     desk = np.where(at_work, 0.85, 0.30)
     kind = np.where(u < feet, Activity.CHORES, np.where(u < feet + (1 - feet) * desk, Activity.DESK, Activity.REST))
-    vigour = np.exp(0.45 * rng.standard_normal(_BLOCKS))
+    vigour = np.exp(0.45 * rng.standard_normal(STRETCHES))
     canvas.activity[:] = np.repeat(kind.astype(np.uint8), minutes)[:n]
     canvas.vigour[:] = np.repeat(vigour.astype(np.float32), minutes)[:n]
     if office[1] > office[0]:
@@ -226,7 +130,7 @@ def _base(
         canvas.load[where] = 0.12
 
 
-def _commute(canvas: _Canvas, person: Person, office: tuple[float, float], rng: np.random.Generator) -> None:
+def _commute(canvas: Canvas, person: Person, office: Office, rng: np.random.Generator) -> None:
     """To work and back, with the walk at either end."""
     if person.commute_by == "home":
         return
@@ -249,7 +153,7 @@ def _commute(canvas: _Canvas, person: Person, office: tuple[float, float], rng: 
         canvas.load[whole] += 0.05
 
 
-def _stroll(canvas: _Canvas, where: slice, person: Person, share: float = 0.95) -> None:
+def _stroll(canvas: Canvas, where: slice, person: Person, share: float = 0.95) -> None:
     """Walk outdoors at ``share`` of the person's pace; long enough walks are logged."""
     pace = share * _pace(person)
     canvas.paint(where, Activity.WALKING, Place.OUTDOORS, _walking_effort(person, pace), pace)
@@ -258,19 +162,17 @@ def _stroll(canvas: _Canvas, where: slice, person: Person, share: float = 0.95) 
 
 
 def _walking_effort(person: Person, pace: float) -> float:
-    """Share of heart rate reserve that walking costs: 0.27 at 105 steps/min for average fitness, more for the unfit."""
-    return min(0.27 * math.pow(max(pace, 0.0) / 105.0, 1.8) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
+    """Share of heart rate reserve that walking costs: 0.30 at 105 steps/min for average fitness, more for the unfit."""
+    return min(0.30 * math.pow(max(pace, 0.0) / 105.0, 1.8) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
 
 
-def _log(canvas: _Canvas, label: str, where: slice) -> None:
+def _log(canvas: Canvas, label: str, where: slice) -> None:
     if where.stop - where.start >= LOGGED_WALK_MINUTES:
         canvas.exercising[where] = True
         canvas.note("activity", label, where)
 
 
-def _exercise(
-    canvas: _Canvas, person: Person, office: tuple[float, float], weekday: int, rng: np.random.Generator
-) -> int | None:
+def _exercise(canvas: Canvas, person: Person, office: Office, weekday: int, rng: np.random.Generator) -> int | None:
     """Perhaps one deliberate bout; the minute at which it ended, or None."""
     u_any, u_label, u_other, u_slot, u_clock = rng.random(5)
     z_length, z_effort = rng.standard_normal(2)
@@ -297,9 +199,7 @@ def _exercise(
     return canvas.start + int(where.stop)
 
 
-def _slot(
-    canvas: _Canvas, office: tuple[float, float], weekday: int, length: float, u_slot: float, u_clock: float
-) -> float:
+def _slot(canvas: Canvas, office: Office, weekday: int, length: float, u_slot: float, u_clock: float) -> float:
     """When a bout begins: before work, at noon or after work; on free days mostly in the morning (tracker reports)."""
     morning = canvas.start + 15.0 + 60.0 * u_clock
     if office[1] <= office[0]:  # free: mornings 0.6, afternoons 0.4
@@ -325,7 +225,7 @@ def _profile(activity: Activity, minutes: int) -> NDArray[np.float32]:
     return shape
 
 
-def _errands(canvas: _Canvas, works: bool, active: float, rng: np.random.Generator) -> None:
+def _errands(canvas: Canvas, works: bool, active: float, rng: np.random.Generator) -> None:
     """Drive somewhere, spend time there on the feet, drive back."""
     u = rng.random((2, 4))
     chance = 0.22 if works else 0.42
@@ -340,20 +240,23 @@ def _errands(canvas: _Canvas, works: bool, active: float, rng: np.random.Generat
             canvas.paint(canvas.span(begin + drive + stay, drive), Activity.VEHICLE, Place.VEHICLE)
 
 
-def _walks(canvas: _Canvas, person: Person, active: float, rng: np.random.Generator) -> None:
-    """Short walks over the day, a few of them long enough to be logged."""
-    count = min(int(rng.poisson(6.5 * active**0.7)), 24)
+def _walks(canvas: Canvas, person: Person, active: float, rng: np.random.Generator) -> None:
+    """Perhaps a real walk, and short ones over the day; those of ten minutes and more are logged."""
+    count = 1 + min(int(rng.poisson(8.0 * active**0.7)), 30)
     u_clock = rng.random(count)
-    minutes = np.clip(2.6 * np.exp(0.85 * rng.standard_normal(count)) * active**0.3, 1.0, 60.0)
-    share = 0.78 + 0.22 * rng.random(count)
+    minutes = np.clip(2.6 * np.exp(0.75 * rng.standard_normal(count)) * active**0.3, 1.0, 40.0)
+    share = 0.60 + 0.40 * rng.random(count)  # of the person's pace: strolls and brisk walks
+    if rng.random() < 0.42 * active:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
+        minutes[0] = min(25.0 * math.exp(0.45 * rng.standard_normal()), 100.0)
+        share[0] = 0.90 + 0.12 * rng.random()
     waking = canvas.end - canvas.start
     begins = canvas.start + 25.0 + (waking - 110.0) * u_clock
-    for begin, length, part in zip(begins, minutes, share, strict=True):
+    for begin, length, part in zip(begins.tolist(), minutes.tolist(), share.tolist(), strict=True):
         if canvas.free(begin, length):
-            _stroll(canvas, canvas.span(begin, length), person, part * (1.0 if length > 4 else 0.9))
+            _stroll(canvas, canvas.span(begin, length), person, part)
 
 
-def _shower(canvas: _Canvas, person: Person, bout_end: int | None, rng: np.random.Generator) -> None:
+def _shower(canvas: Canvas, person: Person, bout_end: int | None, rng: np.random.Generator) -> None:
     """One shower on most days: after exercise, in the morning or in the evening."""
     u_any, u_clock, u_length = rng.random(3)
     if u_any > 0.88 and bout_end is None:  # share of days with a shower: judgement
@@ -365,25 +268,25 @@ def _shower(canvas: _Canvas, person: Person, bout_end: int | None, rng: np.rando
     canvas.paint(where, Activity.CHORES, Place.SHOWER)
 
 
-def _nap(canvas: _Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
+def _nap(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
     """Perhaps a nap, early in the afternoon; older and free people take more."""
     u_any = rng.random()
     z_clock, z_length = rng.standard_normal(2)
-    chance = 0.02 if works else 0.13 + 0.004 * max(person.age_years - 55.0, 0.0)  # a day: judgement after UK Biobank
+    chance = 0.03 if works else 0.16 + 0.004 * max(person.age_years - 55.0, 0.0)  # a day: judgement after UK Biobank
     begin, length = 875.0 + 75.0 * z_clock, min(max(35.0 * math.exp(0.5 * z_length), 12.0), 110.0)
     if u_any < chance and canvas.free(begin - 5.0, length + 10.0):
         where = canvas.span(begin, length)
         canvas.paint(where, Activity.REST, Place.HOME)
-        canvas.stage[where] = 1  # light
+        canvas.stage[where] = Stage.LIGHT
         canvas.vigour[where] = 0.15
         canvas.load[where] = -1.0
         canvas.note("sleep", "nap", where)
 
 
-def _interruptions(canvas: _Canvas, active: float, rng: np.random.Generator) -> None:
+def _interruptions(canvas: Canvas, active: float, rng: np.random.Generator) -> None:
     """Getting up for a minute or three, and stairs: wherever somebody sits or potters about."""
     n = canvas.end - canvas.start
-    rises = min(int(rng.poisson(24.0 * active**0.6)), 70)
+    rises = min(int(rng.poisson(30.0 * active**0.6)), 70)
     steps = rng.random(rises) * 34.0 + 12.0
     at = (rng.random(rises) * (n - 8)).astype(np.int64) + 4
     longer = rng.random(rises) < 0.5
@@ -398,7 +301,7 @@ def _interruptions(canvas: _Canvas, active: float, rng: np.random.Generator) -> 
     canvas.cadence[stairs] = 30.0 + 40.0 * rng.random(len(stairs))
 
 
-def _moods(canvas: _Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
+def _moods(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
     """Moods that the diary holds, each for a while, and the day's drift of arousal."""
     count = min(int(rng.poisson(MOODS_PER_DAY)), 5)
     u = rng.random((count, 3))
@@ -416,45 +319,3 @@ def _moods(canvas: _Canvas, person: Person, works: bool, rng: np.random.Generato
     drift = np.interp(np.arange(n), 30.0 * np.arange(len(knots)), knots)
     level = 0.16 + 0.06 * person.anxiety + 0.03 * works + 0.05 * rng.standard_normal()
     canvas.load += (level + 0.09 * drift).astype(np.float32)
-
-
-def _trace(canvas: _Canvas, person: Person, active: float, rng: np.random.Generator) -> Waking:
-    """What body and watch feel of the painted day."""
-    activity, place = canvas.activity, canvas.place
-    n = len(activity)
-    u = rng.random((6, n), dtype=np.float32)
-    waves = -np.log1p(-u[:2])  # exponential, mean 1
-
-    step_size = _STEPS[activity] * np.float32(active**0.45)
-    incidental = np.where(u[2] < _STEPPING[activity], 1.0 + step_size * waves[0], 0.0).astype(np.float32)
-    gait = canvas.cadence * (0.90 + 0.16 * u[3])
-    gait[1:][canvas.cadence[1:] != canvas.cadence[:-1]] *= 0.62  # a bout rarely begins on the minute
-    cadence = np.minimum(np.where(canvas.cadence > 0, gait, incidental), 210.0).astype(np.float32)
-
-    unfit = np.float32((32.0 / person.vo2max_ml_kg_min) ** 0.7)  # the same task is a larger share of a smaller reserve
-    light = (_EFFORT[activity] + 0.0035 * np.minimum(cadence, 60.0) * (activity <= Activity.STAIRS)) * unfit
-    intensity = np.clip(np.maximum(canvas.effort * (0.96 + 0.08 * u[3]), light), 0.0, 1.0)
-
-    arm = _ARM[activity] * canvas.vigour * (0.35 + 0.65 * waves[1])
-    upright = np.clip(_UPRIGHT[activity] + np.where(cadence > 12.0, 0.5, 0.0), 0.0, 1.0)
-    climb = _HILLS[activity] * (u[4] + u[5] - 1.0) * 2.4  # triangular, SD 1
-    stairs = activity == Activity.STAIRS
-    climb = np.where(stairs, np.where(u[4] < 0.5, -1.0, 1.0) * (2.8 + 2.8 * (u[5] > 0.6)), climb)  # one floor or two
-    pressure = _PRESSURE[place] * (0.4 + 0.6 * waves[0])
-    arousal = np.clip(canvas.load, 0.0, 1.5)
-
-    outdoors = 15.0 + 6.5 * float(rng.standard_normal())  # degC, the day's mean: judgement, no season
-    indoors = 1.2 * float(rng.standard_normal())
-    clock = canvas.start + np.arange(n, dtype=np.float32)
-    outside = outdoors + 4.0 * np.sin(2.0 * np.pi * (clock / 1440.0 - 0.375))  # warmest at 15 h
-    celsius = np.where(place == Place.OUTDOORS, outside, _CELSIUS[place] + indoors)
-
-    water = (place == Place.SHOWER) | (place == Place.POOL)
-    tracks = np.stack([intensity, cadence, arm, upright, climb, pressure, arousal, celsius]).astype(np.float32)
-    return Waking(
-        start=canvas.start,
-        codes=np.stack([canvas.stage, activity]),
-        flags=np.stack([water, canvas.exercising]),
-        tracks=tracks,
-        events=tuple(canvas.events),
-    )

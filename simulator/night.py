@@ -95,7 +95,7 @@ def sleep(person: Person, day: int, start: date) -> Night:
 
 def awake_share(age_years: float) -> float:
     """Expected share of the night spent awake; 0.126 over LifeSnaps, 16 to 68 min from age 20 to 75 (Ohayon 2004)."""
-    return min(max(0.112 + 0.0012 * (age_years - 46.0), 0.07), 0.20)
+    return min(max(0.124 + 0.0012 * (age_years - 46.0), 0.07), 0.20)
 
 
 def _times(person: Person, weekday: int, rng: np.random.Generator) -> NightTimes:
@@ -103,17 +103,17 @@ def _times(person: Person, weekday: int, rng: np.random.Generator) -> NightTimes
     u_late, u_length = rng.random(2)
     works_today = person.works and weekday < 5
     period = person.sleep_need_minutes / (1.0 - awake_share(person.age_years))
-    middle = 60.0 * person.mid_sleep_free_days_hours - (0.0 if person.works else 25.0)
+    middle = 60.0 * person.mid_sleep_free_days_hours - (0.0 if person.works else 10.0)
     onset, rise = middle - period / 2, middle + period / 2
     if works_today:
         commute = 0.0 if person.commute_by == "home" else person.commute_minutes
         alarm = 60.0 * person.work_start_hours - commute - GETTING_READY_MINUTES
-        onset -= 0.70 * max(rise - alarm, 0.0)  # share of the alarm's cut won back by an earlier bedtime: judgement
-        onset += 38.0 * z_onset  # minutes, SD within person 58 over all nights (Bei 2016)
+        onset -= 0.80 * max(rise - alarm, 0.0)  # share of the alarm's cut won back by an earlier bedtime: judgement
+        onset += 45.0 * z_onset  # minutes, SD within person 58 over all nights (Bei 2016)
         rise = min(alarm + 9.0 * z_rise, rise + 30.0 * z_rise)
     else:
         late = 100.0 * u_length if weekday >= 5 and u_late < 0.22 else 0.0  # minutes: nights out, judgement
-        onset += 40.0 * z_onset + late
+        onset += 48.0 * z_onset + late
         rise += 38.0 * z_rise + 0.6 * late
     onset = min(max(onset, EARLIEST_ONSET), LATEST_ONSET)
     rise = min(max(rise, onset + 170.0, EARLIEST_RISE), LATEST_RISE)
@@ -147,7 +147,7 @@ def _awaken(rng: np.random.Generator, stage: NDArray[np.uint8], share: float) ->
     minutes = len(stage)
     brief = rng.random(minutes, dtype=np.float32) < BRIEF_AWAKENING * (stage != Stage.DEEP) / 0.86
     stage[brief] = Stage.AWAKE
-    spells = int(rng.poisson(max(share - BRIEF_AWAKENING, 0.0) * minutes / 11.0))  # mean length 11 min
+    spells = int(rng.poisson(max(share - BRIEF_AWAKENING, 0.0) * minutes / 10.0))  # mean length 10 min, overlaps apart
     starts = (minutes * np.sqrt(rng.random(spells))).astype(np.int64)
     lengths = np.maximum(8.5 * np.exp(0.7 * rng.standard_normal(spells)), 3.0).astype(np.int64)
     for begin, end in zip(starts, starts + lengths, strict=True):

@@ -255,8 +255,8 @@ def _draw_habits(population: Population, body: _Body, anxiety: bool, rng: np.ran
     z_mid, z_need, z_start, z_walk, z_exercise, z_commute = rng.standard_normal(6)
     u_works, u_commute, u_favourite, u_label, u_feet, u_shower = rng.random(6)
     age, bmi = body.age_years, body.bmi_kg_m2
-    # clock h: mean 4.25 at 40, -0.25 h a decade, SD 1.1 (Munich ChronoType data and Fitbit bedtimes by age)
-    mid_sleep = 4.35 - 0.025 * (age - 40.0) + 1.08 * z_mid + population.mid_sleep_shift_hours
+    # clock h: near 4.1 at 40, -0.2 h a decade, SD 1.1 (Munich ChronoType data and Fitbit bedtimes by age)
+    mid_sleep = 4.10 - 0.020 * (age - 40.0) + 1.05 * z_mid + population.mid_sleep_shift_hours
     # min asleep: women 410, men 386 (Fitbit); SD between people 44 (LifeSnaps); anxiety -12 (judgement)
     sleep_need = 414.0 - 24.0 * body.male - 12.0 * anxiety + 40.0 * z_need
     works = bool(u_works < (0.78 if age < 62 else 0.30 if age < 70 else 0.05))  # employment by age: judgement after BLS
@@ -345,14 +345,14 @@ def _draw_wear(population: Population, vendor: Vendor, rng: np.random.Generator)
 
 
 _FITBIT_AND_PIXEL: Final = {  # the Fitbit and Pixel line-up of spring 2024: judgement, Sense 2 and Pixel Watch 2 lead
-    "fitbit-sense-2": 0.24,
-    "pixel-watch-2": 0.18,
+    "fitbit-sense-2": 0.22,
+    "pixel-watch-2": 0.16,
     "pixel-watch-1": 0.10,
-    "fitbit-sense-1": 0.08,
-    "fitbit-versa-4": 0.14,
+    "fitbit-sense-1": 0.07,
+    "fitbit-versa-4": 0.15,
     "fitbit-charge-6": 0.08,
-    "fitbit-charge-5": 0.10,
-    "fitbit-inspire-3": 0.08,
+    "fitbit-charge-5": 0.12,
+    "fitbit-inspire-3": 0.10,
 }
 _EVERY_MAKER: Final = {  # even between makers, so that each has people to learn from
     "fitbit-sense-2": 0.12,

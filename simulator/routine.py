@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.daytime import Activity, Waking, spend
+from simulator.canvas import Activity, Waking
+from simulator.daytime import spend
 from simulator.night import Night, Stage, night_times, sleep
 from simulator.population import Person
 from simulator.recording import Event
@@ -83,7 +84,14 @@ def live(person: Person, day: int, start: date) -> Routine:
     """
     before = night_times(person, day - 1, start)
     last, coming = sleep(person, day, start), sleep(person, day + 1, start)
-    evening = spend(person, day - 1, start, before.rise, last.times.bed + MINUTES_PER_DAY)
+    evening = spend(
+        person,
+        day - 1,
+        start,
+        before.rise,
+        last.times.bed + MINUTES_PER_DAY,
+        since=MINUTES_PER_DAY - LEAD_IN_MINUTES,
+    )
     waking = spend(person, day, start, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
 
     minutes = LEAD_IN_MINUTES + MINUTES_PER_DAY

@@ -140,6 +140,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         battery_days=6.0,  # days, maker's rating
         charge_minutes=120.0,  # min, maker's rating
         temperature_only_in_sleep=True,  # LifeSnaps: reported for the night
+        beats_awake=False,  # heart rate variability of the night only (LifeSnaps data types)
         source=f"LifeSnaps (Yfantidou et al. 2022); Fitbit specification; {_ERRORS}",
     ),
     Vendor(
@@ -147,6 +148,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification
         battery_days=6.0,  # days, maker's rating
         charge_minutes=120.0,  # min, maker's rating
+        beats_awake=False,  # heart rate variability of the night only (LifeSnaps data types)
         source=f"Fitbit specification; {_ERRORS}",
     ),
     Vendor(
@@ -154,6 +156,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC}),  # EDA by spot scan only, no altimeter
         battery_days=7.0,  # days, maker's rating
         charge_minutes=120.0,  # min, maker's rating
+        beats_awake=False,  # heart rate variability of the night only (LifeSnaps data types)
         source=f"Fitbit specification; DC Rainmaker; {_ERRORS}",
     ),
     Vendor(
@@ -162,6 +165,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         battery_days=7.0,  # days, maker's rating
         charge_minutes=120.0,  # min, maker's rating
         heart_rate_error_bpm=1.8,  # bpm, judgement: narrow band
+        beats_awake=False,  # heart rate variability of the night only (LifeSnaps data types)
         source=f"Fitbit specification; {_ERRORS}",
     ),
     Vendor(
@@ -172,6 +176,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         heart_rate_error_bpm=2.0,  # bpm, judgement: small sensor
         heart_rate_motion_error_bpm=5.0,  # bpm, judgement
         valid_beats=0.88,  # share, judgement
+        beats_awake=False,  # heart rate variability of the night only (LifeSnaps data types)
         source=f"Fitbit specification; {_ERRORS}",
     ),
     Vendor(
