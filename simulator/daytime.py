@@ -52,6 +52,9 @@ MOODS: Final = {  # share of logged moods (LSM-1 Table 19), and what each adds t
 }
 MOODS_PER_DAY: Final = 1.0  # judgement: moods are logged about daily by those who do
 
+CHORES_BY_HOUR: Final = np.array(  # share of leisure on the feet: most at 9-12 and 17-20 (steps by clock, LifeSnaps)
+    [0.14] * 6 + [0.16, 0.21, 0.27, 0.32, 0.34, 0.31, 0.27, 0.21, 0.17, 0.20, 0.27, 0.34, 0.38, 0.33, 0.25] + [0.16] * 3
+)
 STRETCHES: Final = 110  # stretches of one kind of leisure or work that are drawn: far more than a day holds
 
 
@@ -98,7 +101,7 @@ def _pace(person: Person) -> float:
 
 def _work_hours(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> Office:
     """Begin and end of work, minutes from midnight; equal if there is none."""
-    z_begin, z_hours = rng.standard_normal(2)
+    z_begin, z_hours = rng.standard_normal(2).tolist()
     if not works:
         return (0.0, 0.0)
     ready = 25.0 if person.commute_by == "home" else 40.0 + person.commute_minutes
@@ -109,19 +112,18 @@ def _work_hours(canvas: Canvas, person: Person, works: bool, rng: np.random.Gene
 def _base(canvas: Canvas, person: Person, office: Office, active: float, rng: np.random.Generator) -> None:
     """Leisure and work: a chain of stretches that are quiet, busy with the hands, or on the feet."""
     u = rng.random(STRETCHES)
-    minutes = np.clip(14.0 * np.exp(0.75 * rng.standard_normal(STRETCHES)), 3, 75).astype(np.int64)
+    z = rng.standard_normal((2, STRETCHES))
+    minutes = np.minimum(14.0 * np.exp(0.75 * z[0]) + 1.0, 75.0).astype(np.int64)  # median 14: judgement
     n = canvas.end - canvas.start
     minutes[-1] += n
-    begins = np.cumsum(minutes) - minutes
-    clock = canvas.start + begins
+    ends = np.cumsum(minutes)
+    stretches = int(np.searchsorted(ends, n)) + 1
+    u, minutes, vigour = u[:stretches], minutes[:stretches], np.exp(0.45 * z[1, :stretches])
+    clock = canvas.start + ends[:stretches] - minutes
     at_work = (clock >= office[0]) & (clock < office[1])
-    hour = clock / 60.0
-    # chores by clock at home: few before 7 and after 21, most at 9-12 and 17-20 (steps by clock, LifeSnaps)
-    at_home = 0.14 + 0.20 * np.exp(-(((hour - 10.5) / 2.5) ** 2)) + 0.24 * np.exp(-(((hour - 18.3) / 2.0) ** 2))
-    feet = np.where(at_work, person.work_on_feet + 0.06, at_home * active**0.7)
-    desk = np.where(at_work, 0.85, 0.30)
-    kind = np.where(u < feet, Activity.CHORES, np.where(u < feet + (1 - feet) * desk, Activity.DESK, Activity.REST))
-    vigour = np.exp(0.45 * rng.standard_normal(STRETCHES))
+    feet = np.where(at_work, person.work_on_feet + 0.06, CHORES_BY_HOUR[clock // 60 % 24] * active**0.7)
+    seated = np.where(u < feet + (1 - feet) * np.where(at_work, 0.85, 0.30), Activity.DESK, Activity.REST)
+    kind = np.where(u < feet, Activity.CHORES, seated)
     canvas.activity[:] = np.repeat(kind.astype(np.uint8), minutes)[:n]
     canvas.vigour[:] = np.repeat(vigour.astype(np.float32), minutes)[:n]
     if office[1] > office[0]:
@@ -134,7 +136,7 @@ def _commute(canvas: Canvas, person: Person, office: Office, rng: np.random.Gene
     """To work and back, with the walk at either end."""
     if person.commute_by == "home":
         return
-    delays = 1.0 + 0.15 * np.abs(rng.standard_normal(2))
+    delays = (1.0 + 0.15 * np.abs(rng.standard_normal(2))).tolist()
     walk = {"car": 3.0, "transit": 8.0, "walk": 0.0, "bike": 2.0}[person.commute_by]
     for begin, minutes in (
         (office[0] - person.commute_minutes * delays[0], person.commute_minutes * delays[0]),
@@ -174,8 +176,8 @@ def _log(canvas: Canvas, label: str, where: slice) -> None:
 
 def _exercise(canvas: Canvas, person: Person, office: Office, weekday: int, rng: np.random.Generator) -> int | None:
     """Perhaps one deliberate bout; the minute at which it ended, or None."""
-    u_any, u_label, u_other, u_slot, u_clock = rng.random(5)
-    z_length, z_effort = rng.standard_normal(2)
+    u_any, u_label, u_other, u_slot, u_clock = rng.random(5).tolist()
+    z_length, z_effort = rng.standard_normal(2).tolist()
     if u_any >= min(person.exercise_per_week / 7.0 * (1.15 if weekday >= 5 else 0.94), 0.95):
         return None
     label = person.favourite_activity
@@ -227,7 +229,7 @@ def _profile(activity: Activity, minutes: int) -> NDArray[np.float32]:
 
 def _errands(canvas: Canvas, works: bool, active: float, rng: np.random.Generator) -> None:
     """Drive somewhere, spend time there on the feet, drive back."""
-    u = rng.random((2, 4))
+    u = rng.random((2, 4)).tolist()
     chance = 0.22 if works else 0.42
     for u_any, u_clock, u_drive, u_stay in u:
         if u_any >= chance * min(active, 1.6):
@@ -244,7 +246,7 @@ def _walks(canvas: Canvas, person: Person, active: float, rng: np.random.Generat
     """Perhaps a real walk, and short ones over the day; those of ten minutes and more are logged."""
     count = 1 + min(int(rng.poisson(8.0 * active**0.7)), 30)
     u_clock = rng.random(count)
-    minutes = np.clip(2.6 * np.exp(0.75 * rng.standard_normal(count)) * active**0.3, 1.0, 40.0)
+    minutes = np.minimum(2.6 * active**0.3 * np.exp(0.75 * rng.standard_normal(count)), 40.0)
     share = 0.60 + 0.40 * rng.random(count)  # of the person's pace: strolls and brisk walks
     if rng.random() < 0.42 * active:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
         minutes[0] = min(25.0 * math.exp(0.45 * rng.standard_normal()), 100.0)
@@ -252,13 +254,14 @@ def _walks(canvas: Canvas, person: Person, active: float, rng: np.random.Generat
     waking = canvas.end - canvas.start
     begins = canvas.start + 25.0 + (waking - 110.0) * u_clock
     for begin, length, part in zip(begins.tolist(), minutes.tolist(), share.tolist(), strict=True):
-        if canvas.free(begin, length):
-            _stroll(canvas, canvas.span(begin, length), person, part)
+        where = canvas.span(begin, length)
+        if where.stop > where.start and not canvas.taken[where].any():
+            _stroll(canvas, where, person, part)
 
 
 def _shower(canvas: Canvas, person: Person, bout_end: int | None, rng: np.random.Generator) -> None:
     """One shower on most days: after exercise, in the morning or in the evening."""
-    u_any, u_clock, u_length = rng.random(3)
+    u_any, u_clock, u_length = rng.random(3).tolist()
     if u_any > 0.88 and bout_end is None:  # share of days with a shower: judgement
         return
     morning = canvas.start + 6.0 + 20.0 * u_clock
@@ -271,7 +274,7 @@ def _shower(canvas: Canvas, person: Person, bout_end: int | None, rng: np.random
 def _nap(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
     """Perhaps a nap, early in the afternoon; older and free people take more."""
     u_any = rng.random()
-    z_clock, z_length = rng.standard_normal(2)
+    z_clock, z_length = rng.standard_normal(2).tolist()
     chance = 0.03 if works else 0.16 + 0.004 * max(person.age_years - 55.0, 0.0)  # a day: judgement after UK Biobank
     begin, length = 875.0 + 75.0 * z_clock, min(max(35.0 * math.exp(0.5 * z_length), 12.0), 110.0)
     if u_any < chance and canvas.free(begin - 5.0, length + 10.0):

@@ -180,10 +180,10 @@ def _not_put_on(person: Person, routine: Routine, day: int, draws: Mapping[int, 
 def _away(person: Person, day: int) -> bool:
     """True if the watch stays in its drawer from getting up on ``day``; such days come in runs of one to five."""
     block, place = divmod(day, _BLOCK_DAYS)
-    u_any, u_length, u_offset = stream(person.seed, person.index, block, "away").random(3)
+    u_any, u_length, u_offset = stream(person.seed, person.index, block, "away").random(3).tolist()
     length = 1 + int(5 * u_length)
     offset = int((_BLOCK_DAYS + 1 - length) * u_offset)
-    return bool(u_any < person.unworn_days * _BLOCK_DAYS / 3.0 and offset <= place < offset + length)  # 3: mean run
+    return u_any < person.unworn_days * _BLOCK_DAYS / 3.0 and offset <= place < offset + length  # 3: mean run
 
 
 def _in_water(person: Person, routine: Routine, day: int, draws: Mapping[int, NDArray[np.float64]]) -> Iterator[Span]:

@@ -10,6 +10,7 @@ early and REM late, broken by awakenings that grow with age [3].
 doi:10.1080/07420520500545979. [3] Ohayon et al., "Meta-analysis of quantitative sleep parameters", Sleep 2004.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
@@ -24,10 +25,14 @@ from simulator.randomness import stream
 CYCLE_MINUTES: Final = 93.0  # minutes, mean length of a sleep cycle; SD 13 (Carskadon & Dement)
 DEEP_BY_CYCLE: Final = (0.36, 0.26, 0.12, 0.05, 0.02, 0.0, 0.0)  # share of a cycle at age 20; Ohayon 2004, shape
 REM_BY_CYCLE: Final = (0.11, 0.23, 0.30, 0.34, 0.36, 0.36, 0.36)  # share of a cycle; all-night REM near 21 %
+_CYCLES: Final = 18  # cycles that fill the longest night allowed (1,140 min) however short they are
 BRIEF_AWAKENING: Final = 0.045  # probability a minute; half of Fitbit's 55 min awake a night are single minutes
 GETTING_READY_MINUTES: Final = 62.0  # minutes between alarm and leaving home: judgement
 EARLIEST_ONSET, LATEST_ONSET = -300, 330  # minutes from midnight: bounds that keep neighbouring nights apart
 EARLIEST_RISE, LATEST_RISE = 150, 840  # minutes from midnight, likewise
+
+_TURN: Final = np.array([0.45, 0.07, 0.025, 0.05], dtype=np.float32)  # probability a minute by stage: judgement
+_TURN_SIZE: Final = np.array([0.45, 0.30, 0.22, 0.18], dtype=np.float32)  # mean arm movement of a turn: judgement
 
 
 class Stage(IntEnum):
@@ -99,8 +104,8 @@ def awake_share(age_years: float) -> float:
 
 
 def _times(person: Person, weekday: int, rng: np.random.Generator) -> NightTimes:
-    z_onset, z_rise, z_latency = rng.standard_normal(3)
-    u_late, u_length = rng.random(2)
+    z_onset, z_rise, z_latency = rng.standard_normal(3).tolist()
+    u_late, u_length = rng.random(2).tolist()
     works_today = person.works and weekday < 5
     period = person.sleep_need_minutes / (1.0 - awake_share(person.age_years))
     middle = 60.0 * person.mid_sleep_free_days_hours - (0.0 if person.works else 10.0)
@@ -117,26 +122,27 @@ def _times(person: Person, weekday: int, rng: np.random.Generator) -> NightTimes
         rise += 38.0 * z_rise + 0.6 * late
     onset = min(max(onset, EARLIEST_ONSET), LATEST_ONSET)
     rise = min(max(rise, onset + 170.0, EARLIEST_RISE), LATEST_RISE)
-    latency = min(max(10.0 * np.exp(0.6 * z_latency), 2.0), 60.0)  # minutes, median 10: Ohayon 2004
+    latency = min(max(10.0 * math.exp(0.6 * z_latency), 2.0), 60.0)  # minutes, median 10: Ohayon 2004
     return NightTimes(bed=round(onset - latency), onset=round(onset), rise=round(rise))
 
 
 def _stages(rng: np.random.Generator, minutes: int, person: Person) -> NDArray[np.uint8]:
-    """Stages from first sleep to getting up, uint8 [minutes]."""
-    cycles = len(DEEP_BY_CYCLE)
-    length = np.clip(CYCLE_MINUTES + 13.0 * rng.standard_normal(cycles), 65.0, 130.0)
-    vary = np.exp(0.25 * rng.standard_normal((2, cycles)))
-    # deep sleep 17 % of the night at 20, 13 % after 52 (Fitbit); REM changes little
-    deep = np.array(DEEP_BY_CYCLE) * (1.0 - 0.0075 * min(max(person.age_years - 20.0, 0.0), 45.0)) * vary[0] * length
-    rem = np.minimum(np.array(REM_BY_CYCLE) * vary[1], 0.5) * length
-    before = 0.3 * (length - np.minimum(deep, 0.6 * length) - rem)
-    parts = np.stack(
-        [before, np.minimum(deep, 0.6 * length), length - before - np.minimum(deep, 0.6 * length) - rem, rem]
-    )
-    edges = np.rint(np.cumsum(parts.T.ravel())).astype(np.int64)
-    kinds = np.tile(np.array([Stage.LIGHT, Stage.DEEP, Stage.LIGHT, Stage.REM], dtype=np.uint8), cycles)
-    stage = np.repeat(kinds, np.diff(edges, prepend=0))
-    stage = np.resize(stage, minutes) if len(stage) < minutes else stage[:minutes]
+    """Stages from first sleep to getting up, uint8 [minutes]: cycles of light, deep, light and REM."""
+    # deep sleep 17 % of the night at 20, 13 % after 52 (Fitbit); REM changes little with age
+    depth = 1.0 - 0.0075 * min(max(person.age_years - 20.0, 0.0), 45.0)
+    stage = np.full(minutes, Stage.LIGHT, dtype=np.uint8)
+    begin, cycle = 0.0, 0
+    for z_length, z_deep, z_rem in rng.standard_normal((_CYCLES, 3)).tolist():
+        length = min(max(CYCLE_MINUTES + 13.0 * z_length, 65.0), 130.0)
+        share = min(cycle, len(DEEP_BY_CYCLE) - 1)
+        deep = length * min(DEEP_BY_CYCLE[share] * depth * math.exp(0.25 * z_deep), 0.5)
+        rem = length * min(REM_BY_CYCLE[share] * math.exp(0.25 * z_rem), 0.45)
+        falling = begin + 0.3 * (length - deep - rem)
+        stage[round(falling) : round(falling + deep)] = Stage.DEEP
+        stage[round(begin + length - rem) : round(begin + length)] = Stage.REM
+        begin, cycle = begin + length, cycle + 1
+        if begin >= minutes:
+            break
     _awaken(rng, stage, awake_share(person.age_years))
     stage[0] = Stage.LIGHT
     return stage
@@ -156,8 +162,6 @@ def _awaken(rng: np.random.Generator, stage: NDArray[np.uint8], share: float) ->
 
 def _movement(rng: np.random.Generator, stage: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Wrist movement: long stillness, turns now and then, restless minutes awake; float32 like ``stage``."""
-    turn = np.array([0.45, 0.07, 0.025, 0.05], dtype=np.float32)  # probability a minute by stage; actigraphy, judgement
-    size = np.array([0.45, 0.30, 0.22, 0.18], dtype=np.float32)  # mean of a turn, 1 is typical chores: judgement
     u = rng.random((2, len(stage)), dtype=np.float32)
-    turns: NDArray[np.float32] = -size[stage] * np.log1p(-u[1]) * (u[0] < turn[stage])
+    turns: NDArray[np.float32] = -_TURN_SIZE[stage] * np.log1p(-u[1]) * (u[0] < _TURN[stage])
     return np.float32(0.004) + turns

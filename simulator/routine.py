@@ -6,6 +6,7 @@ into it, out of that chain. So neighbouring days agree about the night they shar
 before really showed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -20,7 +21,7 @@ from simulator.population import Person
 from simulator.recording import Event
 from simulator.signals import MINUTES_PER_DAY
 
-__all__ = ["LEAD_IN_MINUTES", "Activity", "Routine", "Stage", "live"]
+__all__ = ["LEAD_IN_MINUTES", "Activity", "Routine", "Stage", "live", "live_through"]
 
 LEAD_IN_MINUTES: Final = 180
 """Minutes of the evening before: three time constants of the slowest latent process (skin temperature, 60 min)."""
@@ -82,18 +83,33 @@ def live(person: Person, day: int, start: date) -> Routine:
     Returns:
         The routine, with ``lead_in_minutes`` equal to ``LEAD_IN_MINUTES``.
     """
-    before = night_times(person, day - 1, start)
-    last, coming = sleep(person, day, start), sleep(person, day + 1, start)
-    evening = spend(
-        person,
-        day - 1,
-        start,
-        before.rise,
-        last.times.bed + MINUTES_PER_DAY,
-        since=MINUTES_PER_DAY - LEAD_IN_MINUTES,
-    )
-    waking = spend(person, day, start, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
+    return next(live_through(person, range(day, day + 1), start))
 
+
+def live_through(person: Person, days: range, start: date) -> Iterator[Routine]:
+    """Consecutive days, each equal to ``live`` of it, at half the cost: what two days share is drawn once.
+
+    Raises:
+        ValueError: If ``days`` has a step other than 1.
+    """
+    if days.step != 1:
+        raise ValueError(f"{days=} is not a run of consecutive days")
+    last: Night | None = None
+    evening: Waking | None = None
+    for day in days:
+        last = last or sleep(person, day, start)
+        if evening is None:
+            rise = night_times(person, day - 1, start).rise
+            since = MINUTES_PER_DAY - LEAD_IN_MINUTES
+            evening = spend(person, day - 1, start, rise, last.times.bed + MINUTES_PER_DAY, since=since)
+        coming = sleep(person, day + 1, start)
+        waking = spend(person, day, start, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
+        yield _compose(evening, last, waking, coming)
+        evening, last = waking, coming
+
+
+def _compose(evening: Waking, last: Night, waking: Waking, coming: Night) -> Routine:
+    """The calendar day cut out of two waking stretches and two nights."""
     minutes = LEAD_IN_MINUTES + MINUTES_PER_DAY
     codes = np.zeros((2, minutes), dtype=np.uint8)
     flags = np.zeros((2, minutes), dtype=np.bool_)
