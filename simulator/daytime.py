@@ -244,7 +244,7 @@ def _errands(canvas: Canvas, works: bool, active: float, rng: np.random.Generato
 
 def _walks(canvas: Canvas, person: Person, active: float, rng: np.random.Generator) -> None:
     """Perhaps a real walk, and short ones over the day; those of ten minutes and more are logged."""
-    count = 1 + min(int(rng.poisson(8.0 * active**0.7)), 30)
+    count = 1 + min(int(rng.poisson(7.0 * active**0.7)), 30)
     u_clock = rng.random(count)
     minutes = np.minimum(2.6 * active**0.3 * np.exp(0.75 * rng.standard_normal(count)), 40.0)
     share = 0.60 + 0.40 * rng.random(count)  # of the person's pace: strolls and brisk walks

@@ -26,11 +26,11 @@ from simulator.routine import Routine, Stage
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
 from simulator.vendors import Vendor
 
-RR_VALID_THRESHOLD_PERCENT: Final = 40.0  # %: below, too few intervals to describe; between seated and walking (norms)
+RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the window; cuts off walking (norms rrvalid_*)
 AWAKE_OFF_MINUTES: Final = 4  # minutes until a watch that is off the wrist stops recording: judgement
-HEART_RATE_LOSS_G: Final = 0.35  # g: SD of wrist acceleration from which optical heart rate may be lost
-HEART_RATE_LOSS_SHARE: Final = 0.25  # share of spells of such motion in which it is lost: judgement
-SPELL_MINUTES: Final = 4  # minutes: length of a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
+HEART_RATE_LOSS_G: Final = (0.10, 0.40)  # g, SD of wrist acceleration: loss begins above chores, is likeliest in a run
+HEART_RATE_LOSS_SHARE: Final = 0.35  # share of spells of the strongest motion in which heart rate is lost: judgement
+SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
 RECHARGE_AT: Final = 0.22  # share of battery left when people charge: 15-30 % (norms)
 OFF_CANDIDATES: Final = 8  # most times a day that a watch is taken off, charging and water aside
 LONGEST_EPISODE_MINUTES: Final = 1180  # minutes: episodes end on the day after they began, before 20 h
@@ -114,11 +114,14 @@ def _just_taken_off(off: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _lost_heart_rate(person: Person, day: int, motion_g: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Spells of strong motion in which the optical heart rate is lost."""
-    u = stream(person.seed, person.index, day, "optical").random(MINUTES_PER_DAY // SPELL_MINUTES, dtype=np.float32)
-    chance = HEART_RATE_LOSS_SHARE * np.clip((motion_g - HEART_RATE_LOSS_G) / HEART_RATE_LOSS_G, 0.0, 1.0)
-    lost: NDArray[np.bool_] = np.repeat(u, SPELL_MINUTES) < chance
-    return lost
+    """Minutes in which strong motion hides the pulse: the first few of a spell, bool [1440]."""
+    u_any, u_length = stream(person.seed, person.index, day, "optical").random((2, MINUTES_PER_DAY // SPELL_MINUTES))
+    low, high = HEART_RATE_LOSS_G
+    motion = motion_g.reshape(-1, SPELL_MINUTES).mean(axis=1)
+    lost = u_any < HEART_RATE_LOSS_SHARE * np.clip((motion - low) / (high - low), 0.0, 1.0)
+    minutes = 1.0 + SPELL_MINUTES * u_length**1.5
+    hidden: NDArray[np.bool_] = lost[:, None] & (np.arange(SPELL_MINUTES) < minutes[:, None])
+    return hidden.ravel()
 
 
 def _switch_off(reason: NDArray[np.uint8], vendor: Vendor, routine: Routine) -> None:

@@ -345,14 +345,14 @@ def _draw_wear(population: Population, vendor: Vendor, rng: np.random.Generator)
 
 
 _FITBIT_AND_PIXEL: Final = {  # the Fitbit and Pixel line-up of spring 2024: judgement, Sense 2 and Pixel Watch 2 lead
-    "fitbit-sense-2": 0.22,
-    "pixel-watch-2": 0.16,
+    "fitbit-sense-2": 0.20,
+    "pixel-watch-2": 0.14,
     "pixel-watch-1": 0.10,
-    "fitbit-sense-1": 0.07,
-    "fitbit-versa-4": 0.15,
-    "fitbit-charge-6": 0.08,
-    "fitbit-charge-5": 0.12,
-    "fitbit-inspire-3": 0.10,
+    "fitbit-sense-1": 0.06,
+    "fitbit-versa-4": 0.16,
+    "fitbit-charge-6": 0.09,
+    "fitbit-charge-5": 0.13,
+    "fitbit-inspire-3": 0.12,
 }
 _EVERY_MAKER: Final = {  # even between makers, so that each has people to learn from
     "fitbit-sense-2": 0.12,
