@@ -19,7 +19,7 @@ from simulator.missingness import find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
 from simulator.recording import Reason, Recording
-from simulator.routine import live
+from simulator.routine import Routine, live, live_through
 from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
@@ -83,7 +83,8 @@ class Cohort:
         person, day = place
         if not (0 <= person < self.people and 0 <= day < self.days):
             raise IndexError(f"{place=} is not within {self.people} people and {self.days} days")
-        return self._record(self.person(person), self.vendor_of(person), day)
+        who = self.person(person)
+        return self._record(who, self.vendor_of(person), live(who, day, self.start), day)
 
     def __iter__(self) -> Iterator[Recording]:
         """Every person-day, all days of a person before the next person's."""
@@ -130,11 +131,10 @@ class Cohort:
 
     def _person_recordings(self, person_index: int) -> Iterator[Recording]:
         person, vendor = self.person(person_index), self.vendor_of(person_index)
-        for day in range(self.days):
-            yield self._record(person, vendor, day)
+        for day, routine in enumerate(live_through(person, range(self.days), self.start)):
+            yield self._record(person, vendor, routine, day)
 
-    def _record(self, person: Person, vendor: Vendor, day: int) -> Recording:
-        routine = live(person, day, self.start)
+    def _record(self, person: Person, vendor: Vendor, routine: Routine, day: int) -> Recording:
         latent = embody(person, routine, day)
         values = measure(person, vendor, routine, latent, day)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)

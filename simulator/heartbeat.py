@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import Floats, Key, bits, compiled, lane_key, normal, unit
+from simulator.noise import Floats, Key, bits, compiled, high_half, lane_key, low_half, normal
 from simulator.signals import MINUTES_PER_DAY
 
 WARM_UP_MINUTES: Final = (
@@ -35,12 +35,11 @@ SHORTEST_RR_MS: Final = 255.0  # 235 bpm
 LONGEST_RR_MS: Final = 2300.0  # 26 bpm
 FEWEST_INTERVALS: Final = 10  # in a window for its statistics to be renewed; fewer and the last ones stand
 _RUN_KEPT: Final = 0.7  # chance that a beat shares its neighbour's fate: found and lost beats come in runs
-_GROSS_SHARE: Final = 0.01  # of found beats that are placed grossly wrong yet pass the device's outlier filter
+_GROSS_OF_256: Final = 2  # of 256 found beats that are placed grossly wrong yet pass the device's outlier filter
 _GROSS_FACTOR: Final = 6.0  # how much worse these are placed
 _BEATS_PER_MINUTE: Final = 256  # addresses kept for one minute's beats, above 60,000 / SHORTEST_RR_MS
 _RR_BINS: Final = 300  # 0 to 2,400 ms
 _DIFFERENCE_BINS: Final = 256  # -1,024 to 1,024 ms, the ends take what lies beyond
-_NOT_THERE: Final = np.uint16(0xFFFF)
 _REFERENCE_MS: Final = 800.0  # subtracted before squaring, against cancellation
 
 
@@ -147,19 +146,22 @@ def _beat(
         keep = np.exp(-rr_ms[m] * 1e-3 / MAYER_SECONDS)
         mayer_push = np.sqrt(1.0 - keep * keep)
         address = np.uint64((first_minute + m) * (2 * _BEATS_PER_MINUTE))
-        minute_start = m * 60_000.0
-        minute_end = minute_start + 60_000.0
+        minute_end = (m + 1) * 60_000.0
+        offset = begin - slope * m * 60_000.0
+        # Bounding the variation, not the interval, keeps the bound out of the chain from beat to beat.
+        least = SHORTEST_RR_MS - min(begin, end)
+        most = LONGEST_RR_MS - max(begin, end)
+        breath_sd, mayer_sd, white_sd = breath_ms[m], mayer_ms[m], white_ms[m]
         while True:
             word = bits(own, address)
             other = bits(own, address + np.uint64(1))
             address += np.uint64(2)
-            drive = push * normal(np.uint32(word & np.uint64(0xFFFFFFFF)), word)
+            drive = push * normal(low_half(word), word)
             breath_x, breath_y = cosine * breath_x - sine * breath_y + drive, sine * breath_x + cosine * breath_y
-            mayer = keep * mayer + mayer_push * normal(np.uint32(word >> np.uint64(32)), ~word)
-            jump = white_ms[m] * normal(np.uint32(other & np.uint64(0xFFFFFFFF)), other)
-            ramp = begin + slope * (now - minute_start)
-            interval = ramp + breath_ms[m] * breath_x + mayer_ms[m] * mayer + jump
-            interval = min(max(interval, SHORTEST_RR_MS), LONGEST_RR_MS)
+            mayer = keep * mayer + mayer_push * normal(high_half(word), ~word)
+            jump = white_sd * normal(low_half(other), other)
+            variation = min(max(breath_sd * breath_x + mayer_sd * mayer + jump, least), most)
+            interval = (offset + variation) + slope * now
             rr[n] = interval
             n += 1
             now += interval
@@ -181,7 +183,7 @@ def _unit_drive(turn: float) -> float:
     double = kept * np.cos(2.0 * turn)
     round_part = 1.0 / (1.0 - kept)
     oval_part = (1.0 - double) / (1.0 - 2.0 * double + kept * kept)
-    return np.sqrt(2.0 / (round_part + oval_part))
+    return float(np.sqrt(2.0 / (round_part + oval_part)))
 
 
 @compiled
@@ -200,17 +202,18 @@ def _find(
     previous_error = 0.0
     for m in range(found_share.size):
         address = np.uint64((first_minute + m) * _BEATS_PER_MINUTE)
+        share = found_share[m]
+        jitter = jitter_ms[m]
         for i in range(first[m], first[m + 1]):
             word = bits(own, address)
             address += np.uint64(1)
-            luck = np.float64(word >> np.uint64(32)) / 4294967296.0
-            if luck >= _RUN_KEPT:
-                luck = (luck - _RUN_KEPT) / (1.0 - _RUN_KEPT)
-                state = luck < found_share[m]
+            high = high_half(word)
+            luck = (high >> 8) * 2.0**-24
+            renewed = (luck - _RUN_KEPT) / (1.0 - _RUN_KEPT) < share
+            state = renewed if luck >= _RUN_KEPT else state
             found[i] = state
-            error = jitter_ms[m] * normal(np.uint32(word & np.uint64(0xFFFFFFFF)), word)
-            if unit(bits(own, ~address)) < _GROSS_SHARE:
-                error *= _GROSS_FACTOR
+            gross = _GROSS_FACTOR if (high & 255) < _GROSS_OF_256 else 1.0
+            error = jitter * gross * normal(low_half(word), word)
             interval = rr[i] + (error - previous_error)
             measured[i] = min(max(interval, SHORTEST_RR_MS), LONGEST_RR_MS)
             previous_error = error
@@ -218,14 +221,22 @@ def _find(
 
 
 @compiled
-def _percentile(histogram: NDArray[np.int32], lowest: int, rank: float) -> float:
-    """The value below which ``rank`` of the counted values lie, linear within its bin, ms."""
+def _percentiles(histogram: NDArray[np.int32], lowest: int, n: int) -> tuple[float, float, float]:
+    """The values below which 20, 50 and 80 % of ``n`` counted values lie, linear within their bin, ms."""
     k = lowest
     below = 0
-    while below + histogram[k] < rank:
+    while below + histogram[k] < 0.2 * n:
         below += histogram[k]
         k += 1
-    return BIN_MS * (k + (rank - below) / max(histogram[k], 1))
+    p20 = BIN_MS * (k + (0.2 * n - below) / histogram[k])
+    while below + histogram[k] < 0.5 * n:
+        below += histogram[k]
+        k += 1
+    median = BIN_MS * (k + (0.5 * n - below) / histogram[k])
+    while below + histogram[k] < 0.8 * n:
+        below += histogram[k]
+        k += 1
+    return p20, median, BIN_MS * (k + (0.8 * n - below) / histogram[k])
 
 
 @compiled
@@ -238,76 +249,83 @@ def _entropy(histogram: NDArray[np.int32], lowest: int, n: int, n_log_n: Floats)
         seen += histogram[k]
         total += n_log_n[histogram[k]]
         k += 1
-    return max((n_log_n[n] - total) / n, 0.0)
+    return float(max((n_log_n[n] - total) / n, 0.0))
 
 
 @compiled
 def _statistics(rr: NDArray[np.float32], found: NDArray[np.bool_], first: NDArray[np.int64]) -> NDArray[np.float32]:
     n_minutes = first.size - 1
     out = np.empty((10, n_minutes - WARM_UP_MINUTES), dtype=np.float32)
-    counts = np.arange(WINDOW_MINUTES * _BEATS_PER_MINUTE + 1)
-    n_log_n = counts * np.log(np.maximum(counts, 1))
+    counts = np.arange(WINDOW_MINUTES * _BEATS_PER_MINUTE + 1).astype(np.float64)
+    n_log_n = counts * np.log(np.maximum(counts, 1.0))
     rr_bin = np.empty(rr.size, dtype=np.uint16)
     difference_bin = np.empty(rr.size, dtype=np.uint16)
-    rr_histogram = np.zeros(_RR_BINS, dtype=np.int32)
-    difference_histogram = np.zeros(_DIFFERENCE_BINS, dtype=np.int32)
+    rr_histogram = np.zeros(_RR_BINS + 1, dtype=np.int32)  # one bin more for what is not found
+    difference_histogram = np.zeros(_DIFFERENCE_BINS + 1, dtype=np.int32)
     rr_lowest = difference_lowest = 0
     # Per minute: intervals, sum, square sum; differences, their square sum, those over 30 ms; valid ms, all ms.
     sums = np.zeros((n_minutes, 8))
     last = np.full(10, np.nan)
+    previous = 0.0
+    was_found = False
     for m in range(n_minutes):
-        here = sums[m]
-        for i in range(first[m], first[m + 1]):
-            here[7] += rr[i]
-            rr_bin[i] = difference_bin[i] = _NOT_THERE
-            if not found[i]:
-                continue
-            off = rr[i] - _REFERENCE_MS
-            here[0] += 1.0
-            here[1] += off
-            here[2] += off * off
-            here[6] += rr[i]
-            k = int(rr[i] / BIN_MS)
+        n_intervals = n_differences = n_large = 0
+        total = square = difference_square = valid_ms = all_ms = 0.0
+        for i in range(np.uint64(first[m]), np.uint64(first[m + 1])):
+            interval = np.float64(rr[i])
+            all_ms += interval
+            k = _RR_BINS
+            j = _DIFFERENCE_BINS
+            if found[i]:
+                off = interval - _REFERENCE_MS
+                n_intervals += 1
+                total += off
+                square += off * off
+                valid_ms += interval
+                k = int(interval * (1.0 / BIN_MS))
+                rr_lowest = min(rr_lowest, k)
+                if was_found:
+                    difference = interval - previous
+                    n_differences += 1
+                    difference_square += difference * difference
+                    n_large += int(abs(difference) > 30.0)
+                    j = int(difference * (1.0 / BIN_MS) + _DIFFERENCE_BINS / 2)
+                    j = min(max(j, 0), _DIFFERENCE_BINS - 1)
+                    difference_lowest = min(difference_lowest, j)
             rr_bin[i] = k
             rr_histogram[k] += 1
-            rr_lowest = min(rr_lowest, k)
-            if i == 0 or not found[i - 1]:
-                continue
-            difference = rr[i] - rr[i - 1]
-            here[3] += 1.0
-            here[4] += difference * difference
-            if abs(difference) > 30.0:
-                here[5] += 1.0
-            k = min(max(int(np.floor(difference / BIN_MS)) + _DIFFERENCE_BINS // 2, 0), _DIFFERENCE_BINS - 1)
-            difference_bin[i] = k
-            difference_histogram[k] += 1
-            difference_lowest = min(difference_lowest, k)
+            difference_bin[i] = j
+            difference_histogram[j] += 1
+            previous = interval
+            was_found = found[i]
+        here = sums[m]
+        here[0], here[1], here[2] = n_intervals, total, square
+        here[3], here[4], here[5] = n_differences, difference_square, n_large
+        here[6], here[7] = valid_ms, all_ms
         if m >= WINDOW_MINUTES:
-            for i in range(first[m - WINDOW_MINUTES], first[m - WINDOW_MINUTES + 1]):
-                if rr_bin[i] != _NOT_THERE:
-                    rr_histogram[rr_bin[i]] -= 1
-                if difference_bin[i] != _NOT_THERE:
-                    difference_histogram[difference_bin[i]] -= 1
+            for i in range(np.uint64(first[m - WINDOW_MINUTES]), np.uint64(first[m - WINDOW_MINUTES + 1])):
+                rr_histogram[rr_bin[i]] -= 1
+                difference_histogram[difference_bin[i]] -= 1
         if m < WINDOW_MINUTES - 1:
             continue
-        window = sums[m - WINDOW_MINUTES + 1 : m + 1].sum(axis=0)
+        window = sums[m - WINDOW_MINUTES + 1]
+        for earlier in range(m - WINDOW_MINUTES + 2, m + 1):
+            window = window + sums[earlier]
         n = int(window[0])
-        n_differences = int(window[3])
+        n_pairs = int(window[3])
         last[0] = 100.0 * window[6] / window[7]
-        if n >= FEWEST_INTERVALS and n_differences > 0:
+        if n >= FEWEST_INTERVALS and n_pairs > 0:
             while rr_histogram[rr_lowest] == 0:
                 rr_lowest += 1
             while difference_histogram[difference_lowest] == 0:
                 difference_lowest += 1
-            last[1] = _percentile(rr_histogram, rr_lowest, 0.8 * n)
-            last[2] = _percentile(rr_histogram, rr_lowest, 0.2 * n)
-            last[3] = _percentile(rr_histogram, rr_lowest, 0.5 * n)
+            last[2], last[3], last[1] = _percentiles(rr_histogram, rr_lowest, n)
             mean = window[1] / n
             last[4] = _REFERENCE_MS + mean
             last[5] = _entropy(rr_histogram, rr_lowest, n, n_log_n)
-            last[6] = _entropy(difference_histogram, difference_lowest, n_differences, n_log_n)
-            last[7] = 100.0 * window[5] / n_differences
-            last[8] = np.sqrt(window[4] / n_differences)
+            last[6] = _entropy(difference_histogram, difference_lowest, n_pairs, n_log_n)
+            last[7] = 100.0 * window[5] / n_pairs
+            last[8] = np.sqrt(window[4] / n_pairs)
             last[9] = np.sqrt(max(window[2] / n - mean * mean, 0.0))
         if m >= WARM_UP_MINUTES:
             out[:, m - WARM_UP_MINUTES] = last

@@ -26,10 +26,15 @@ def relax(target: Floats, rise_minutes: Floats, fall_minutes: Floats) -> Floats:
     """
     out = np.empty(target.size)
     state = target[0]
+    rise_changes = rise_minutes.size > 1
+    fall_changes = fall_minutes.size > 1
+    minutes = kept = 0.0
     for i in range(target.size):
         gap = state - target[i]
-        minutes = fall_minutes[i % fall_minutes.size] if gap > 0.0 else rise_minutes[i % rise_minutes.size]
-        kept = np.exp(-1.0 / minutes)
+        before = minutes
+        minutes = fall_minutes[i * fall_changes] if gap > 0.0 else rise_minutes[i * rise_changes]
+        if minutes != before:
+            kept = np.exp(-1.0 / minutes)
         out[i] = target[i] + gap * minutes * (1.0 - kept)
         state = target[i] + gap * kept
     return out

@@ -14,15 +14,15 @@ mixture of scales gives kurtosis. LSM-1 publishes neither filter corners nor sam
 windows are taken here, so levels are a convention and relations between features the claim.
 """
 
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import Floats, Key, wander, white
+from simulator.noise import Key, wander, white
 from simulator.routine import Activity, Routine, Stage
 
+Singles = NDArray[np.float32]
 SAMPLES_PER_MINUTE: Final = 1500.0  # 25 Hz, a convention; log energy sums over them
 REST_G: Final = (
     0.0035  # g, magnitude SD of a still wrist: tremor and pulse; seated 5th percentile 5 mg with sensor noise
@@ -43,8 +43,8 @@ _RANGE_FIRST_G: Final = 0.03  # g, upper edge of the lowest bin; E4 minutes span
 _RANGE_STEP: Final = 0.42  # ln(g) per bin: 16 of them reach 25 g
 
 
-class _Lane(IntEnum):
-    """Noise sequences of motion under a person's key."""
+class _Lane:
+    """Noise sequences of motion under a person's key. Plain numbers: an enum costs Numba 25 us a call."""
 
     GAIT = 300
     ARM_FAST = 301
@@ -57,6 +57,20 @@ class _Lane(IntEnum):
     AIR = 308
     CROSSING = 309
     TOSS = 310
+    TWITCH = 311
+
+
+_WHITE_LANES: Final = (
+    _Lane.GAIT,
+    _Lane.ARM_FAST,
+    _Lane.REST,
+    _Lane.SHAPE,
+    _Lane.SPREAD,
+    _Lane.POSTURE_FAST,
+    _Lane.CROSSING,
+    _Lane.TOSS,
+    _Lane.TWITCH,
+)
 
 
 FEATURES: Final[tuple[str, ...]] = (
@@ -74,7 +88,7 @@ FEATURES: Final[tuple[str, ...]] = (
 """The accelerometer's signals in canonical order."""
 
 
-def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[str, Floats], Floats]:
+def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[str, Singles], Singles]:
     """The accelerometer's features of the day and what they come from.
 
     Args:
@@ -83,50 +97,55 @@ def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[s
         first_minute: Absolute minute of the day's midnight.
 
     Returns:
-        Each of ``FEATURES`` as float64 [1440], and the SD of the wrist's acceleration magnitude, g, float64 [1440].
+        Each of ``FEATURES`` as float32 [1440], and the SD of the wrist's acceleration magnitude, g, float32 [1440].
     """
     n = routine.stage.size - routine.lead_in_minutes
     day = slice(routine.lead_in_minutes, None)
     asleep = routine.stage[day] != Stage.AWAKE
-    noise = {lane: white(key, lane, first_minute, n) for lane in _Lane if not lane.name.endswith("SLOW")}
-    steps = np.floor(routine.cadence[day] + 0.5).astype(np.float64)
+    # Single precision: NumPy's exponentials and logarithms of it are several times as fast.
+    noise = {lane: white(key, lane, first_minute, n).astype(np.float32) for lane in _WHITE_LANES}
+    steps = np.floor(routine.cadence[day] + 0.5)
     pace, walked, gait = _gait(steps, routine.activity[day] == Activity.RUNNING, noise[_Lane.GAIT])
-    slow = wander(key, _Lane.ARM_SLOW, 5.0, first_minute, n)
+    slow = wander(key, _Lane.ARM_SLOW, 5.0, first_minute, n).astype(np.float32)
     effort = routine.arm_motion[day] * np.exp(0.35 * noise[_Lane.ARM_FAST] + 0.35 * slow - 0.12)
     # A sleeper's rare turns: the toss of the wrist makes a few minutes of an hour move as much as a seated arm does.
     tossed = asleep & (noise[_Lane.TOSS] > 1.9)
-    effort = effort + tossed * 0.25 * np.exp(0.6 * noise[_Lane.SHAPE])
-    arm = (_ARM_G * effort) ** 2
-    moved = np.clip(0.05 + 0.45 * effort, 0.04, 0.9)  # share of the minute in which the arm moves
+    effort = effort + np.where(tossed, 0.25 * np.exp(0.6 * noise[_Lane.SHAPE]), 0.0)
     rest = (REST_G * np.exp(0.22 * noise[_Lane.REST])) ** 2
+    twitch = rest * 0.4 * np.exp(0.8 * noise[_Lane.TWITCH])  # g^2: a second of small movement in an else still minute
+    arm = np.maximum((_ARM_G * effort) ** 2, twitch)
+    moved = np.clip(0.015 + 0.5 * effort, 0.0, 0.9)  # share of the minute in which the arm moves
     features = _features(steps, pace, walked, gait, arm, moved, rest, noise)
     features["arm_tilt"] = _arm_tilt(routine, key, first_minute, steps > 60, noise[_Lane.POSTURE_FAST], n)
     return features, np.sqrt(gait + arm + rest)
 
 
-def _gait(steps: Floats, running: NDArray[np.bool_], noise: Floats) -> tuple[Floats, Floats, Floats]:
+def _gait(steps: Singles, running: NDArray[np.bool_], noise: Singles) -> tuple[Singles, Singles, Singles]:
     """Steps per minute while stepping, share of the minute spent so, and the minute's variance from it, g^2.
 
     Twenty steps in a minute are ten seconds at walking pace, not a minute of very slow walking.
     """
-    usual = np.where(running, 150.0, 95.0)  # steps/min, slowest pace at which the feet keep going; judgement
+    usual = np.where(
+        running, np.float32(150.0), np.float32(95.0)
+    )  # steps/min, slowest pace at which the feet keep going; judgement
     pace = np.maximum(steps, usual)
-    walked = steps / pace
+    walked: Singles = (steps / pace).astype(np.float32)
     walking = _WALK_G * (pace / _WALK_CADENCE) ** 1.8
     sway = np.where(running, _RUN_G * (pace / _RUN_CADENCE) ** 1.5, np.minimum(walking, 0.45))
-    return pace, walked, walked * (sway * np.exp(0.12 * noise)) ** 2
+    variance: Singles = walked * (sway * np.exp(0.12 * noise)) ** 2
+    return pace, walked, variance
 
 
 def _features(
-    steps: Floats,
-    pace: Floats,
-    walked: Floats,
-    gait: Floats,
-    arm: Floats,
-    moved: Floats,
-    rest: Floats,
-    noise: dict[_Lane, Floats],
-) -> dict[str, Floats]:
+    steps: Singles,
+    pace: Singles,
+    walked: Singles,
+    gait: Singles,
+    arm: Singles,
+    moved: Singles,
+    rest: Singles,
+    noise: dict[int, Singles],
+) -> dict[str, Singles]:
     """Features of a minute from the variances of its parts (g^2), the step rate and the shares of time they act in."""
     total = gait + arm + rest
     gait_hz = pace / 60.0 * 0.85  # Hz: arm swing at half the step rate mixes with the step itself
@@ -139,10 +158,10 @@ def _features(
     # Three-axis energy over magnitude energy, and share of the first component, by part.
     three_axis = gait * 2.0 + arm * 5.0 + rest * 3.0
     first_share = (gait * 2.0 * 0.66 + arm * 5.0 * 0.62 + rest * 3.0 * 0.42) / three_axis
-    first_share = np.clip(first_share * np.exp(0.08 * noise[_Lane.SPREAD]), 0.36, 0.97)
-    third_share = np.clip((1.0 - first_share) * 0.32 * np.exp(0.25 * noise[_Lane.SHAPE]), 0.004, 0.32)
+    first_share = np.clip(first_share * np.exp(0.10 * noise[_Lane.SPREAD]), 0.36, 0.97)
+    third_share = np.clip((1.0 - first_share) * 0.32 * np.exp(0.45 * noise[_Lane.SHAPE]), 0.004, 0.32)
     # Kurtosis of a mixture of scales: each part acts in a share of the minute, alone or over the others.
-    fourth = 0.75 * gait**2 / np.maximum(walked, 0.02) + arm**2 / moved + rest**2
+    fourth = 1.05 * gait**2 / np.maximum(walked, 0.02) + arm**2 / moved + rest**2
     cross = 2.0 * (gait * arm + gait * rest + arm * rest)
     kurtosis = np.maximum(3.0 * (fourth + cross) / total**2, 1.6) * np.exp(0.18 * noise[_Lane.SHAPE])
     peak = 3.2 * np.clip(kurtosis / 3.0, 0.7, 40.0) ** 0.3  # largest deviation over SD in 1,500 samples
@@ -162,20 +181,21 @@ def _features(
 
 
 def _arm_tilt(
-    routine: Routine, key: Key, first_minute: int, walking: NDArray[np.bool_], fast: Floats, n: int
-) -> Floats:
+    routine: Routine, key: Key, first_minute: int, walking: NDArray[np.bool_], fast: Singles, n: int
+) -> Singles:
     """Log of the root mean square of gravity's share on X and Z, from the angle between the Y axis and the horizon."""
     day = slice(routine.lead_in_minutes, None)
-    slow = wander(key, _Lane.POSTURE_SLOW, 35.0, first_minute, n)
+    slow = wander(key, _Lane.POSTURE_SLOW, 35.0, first_minute, n).astype(np.float32)
     asleep = routine.stage[day] != Stage.AWAKE
     restless = np.clip(routine.arm_motion[day], 0.0, 1.5)
     angle = np.where(asleep, 0.55 * slow, 0.30 * slow + 0.18 * restless * fast)  # rad; judgement, E4 seated -0.06
     angle = np.where(walking, 0.12 + 0.4 * angle, angle)
     across = np.sin(np.clip(angle, -1.5, 1.5))
-    return 0.5 * np.log(1.0 - across**2 + 0.02 * restless**2)
+    tilt: Singles = 0.5 * np.log(1.0 - across**2 + 0.02 * restless**2)
+    return tilt
 
 
-def with_sensor_noise(features: dict[str, Floats], motion_g: Floats, noise_g: float) -> dict[str, Floats]:
+def with_sensor_noise(features: dict[str, Singles], motion_g: Singles, noise_g: float) -> dict[str, Singles]:
     """The features as an accelerometer with white noise of ``noise_g`` (root mean square, g) would report them.
 
     Noise adds to the variance and pulls each feature towards that of noise; none leaves them as they are.
@@ -194,14 +214,16 @@ def with_sensor_noise(features: dict[str, Floats], motion_g: Floats, noise_g: fl
     }
 
 
-def altimeter_spread(routine: Routine, key: Key, first_minute: int) -> Floats:
-    """Standard deviation of air pressure within each minute of the day, hPa, float64 [1440].
+def altimeter_spread(routine: Routine, key: Key, first_minute: int) -> Singles:
+    """Standard deviation of air pressure within each minute of the day, hPa, float32 [1440].
 
     A steady climb is a ramp, whose SD is its range over the square root of 12.
     """
     day = slice(routine.lead_in_minutes, None)
     ramp = _HECTOPASCAL_PER_METRE * routine.climb[day].astype(np.float64) / np.sqrt(12.0)
     air = _AIR_HECTOPASCALS * np.exp(0.4 * white(key, _Lane.AIR, first_minute, ramp.size))
-    walking = 0.00018 * routine.cadence[day]  # hPa: the arm swings 0.2 m up and down; 0.03 when walking on the flat
-    spread = np.sqrt(ramp**2 + air**2 + walking**2 + routine.pressure_noise[day].astype(np.float64) ** 2)
-    return np.minimum(spread, 19.0)
+    walking = 0.00022 * routine.cadence[day]  # hPa: swinging arm, doors and wind; 0.03 when walking on the flat
+    lifting = 0.015 * np.minimum(routine.arm_motion[day], 2.0)  # hPa: a hand that moves 0.4 m up and down
+    spread = np.sqrt(ramp**2 + air**2 + walking**2 + lifting**2 + routine.pressure_noise[day].astype(np.float64) ** 2)
+    bounded: Singles = np.minimum(spread, 19.0).astype(np.float32)
+    return bounded

@@ -34,7 +34,7 @@ _ROUND_2: Final = np.uint64(0x94D049BB133111EB)  # [1]
 _LANE: Final = np.uint64(0xD1342543DE82EF95)  # odd, keeps the lanes of one key apart
 _BASE: Final = 3.6541528853610088  # where the ziggurat's tail begins, 256 layers [2]
 _AREA: Final = 0.00492867323399  # area of each layer [2]
-_MANTISSA: Final = 2.0**23  # 32 bits: 8 choose the layer, 1 the sign, 23 the place
+_HALF_RANGE: Final = 2**23  # of 32 bits 8 choose the layer and 24 the signed place in it
 _KNOTS_PER_TIME_CONSTANT: Final = 32  # grid of a slow process: linear between knots costs 1 % of its variance
 _MEMORY: Final = 10  # time constants after which a start is forgotten: exp(-10) = 5e-5 standard deviations
 
@@ -79,7 +79,19 @@ def unit(word: np.uint64) -> float:
     return (np.float64(word >> np.uint64(12)) + 0.5) / 4503599627370496.0  # 2**52
 
 
-def _ziggurat_layers() -> tuple[NDArray[np.uint32], Floats, Floats]:
+@compiled
+def low_half(word: np.uint64) -> int:
+    """The lower 32 bits of a word."""
+    return int(np.int64(word & np.uint64(0xFFFFFFFF)))
+
+
+@compiled
+def high_half(word: np.uint64) -> int:
+    """The upper 32 bits of a word."""
+    return int(np.int64(word >> np.uint64(32)))
+
+
+def _ziggurat_layers() -> tuple[NDArray[np.int64], Floats, Floats]:
     """Acceptance bound, width and height of each of the 256 layers [2]."""
     width = np.empty(256)
     height = np.empty(256)
@@ -96,51 +108,49 @@ def _ziggurat_layers() -> tuple[NDArray[np.uint32], Floats, Floats]:
         width[i] = edge
         height[i] = np.exp(-0.5 * edge * edge)
     height[0] = 1.0
-    return (accept * _MANTISSA).astype(np.uint32), width / _MANTISSA, height
+    return (accept * _HALF_RANGE).astype(np.int64), width / _HALF_RANGE, height
 
 
 _ACCEPT, _WIDTH, _HEIGHT = _ziggurat_layers()  # constants of the compiled code; as arguments they cost ten times a draw
 
 
 @compiled
-def _rare_normal(half: np.uint32, word: np.uint64) -> float:
+def _rare_normal(half: int, word: np.uint64) -> float:
     """What ``normal`` does in one draw of eighty: the tail, a layer's edge, or another attempt."""
     chain = (word, word ^ _LANE)
     attempt = np.uint64(0)
     while True:
-        layer = half & np.uint32(255)
-        place = half >> np.uint32(9)
-        sign = 1.0 - 2.0 * np.float64((half >> np.uint32(8)) & np.uint32(1))
-        x = np.float64(place) * _WIDTH[layer]
-        if place < _ACCEPT[layer]:
-            return sign * x
+        layer = half & 255
+        place = (half >> 8) - _HALF_RANGE
+        x = place * _WIDTH[layer]
+        if abs(place) < _ACCEPT[layer]:
+            return float(x)
         if layer == 0:
             while True:
                 over = -np.log(unit(bits(chain, attempt))) / _BASE
                 drop = -np.log(unit(bits(chain, attempt + np.uint64(1))))
                 attempt += np.uint64(2)
                 if drop + drop >= over * over:
-                    return sign * (_BASE + over)
+                    return float(_BASE + over if place >= 0 else -_BASE - over)
         share = unit(bits(chain, attempt))
         if _HEIGHT[layer] + share * (_HEIGHT[layer - 1] - _HEIGHT[layer]) < np.exp(-0.5 * x * x):
-            return sign * x
-        half = np.uint32(bits(chain, attempt + np.uint64(1)) & np.uint64(0xFFFFFFFF))
+            return float(x)
+        half = high_half(bits(chain, attempt + np.uint64(1)))
         attempt += np.uint64(2)
 
 
 @compiled
-def normal(half: np.uint32, word: np.uint64) -> float:
+def normal(half: int, word: np.uint64) -> float:
     """A standard normal number.
 
     Args:
-        half: The 32 random bits that decide it in 79 of 80 cases.
+        half: The 32 random bits, as a non-negative integer, that decide it in 79 of 80 cases.
         word: A word of the same address, from which the rare cases draw on.
     """
-    layer = half & np.uint32(255)
-    place = half >> np.uint32(9)
-    if place < _ACCEPT[layer]:
-        x = np.float64(place) * _WIDTH[layer]
-        return -x if half & np.uint32(256) else x
+    layer = half & 255
+    place = (half >> 8) - _HALF_RANGE
+    if abs(place) < _ACCEPT[layer]:
+        return float(place * _WIDTH[layer])
     return _rare_normal(half, word)
 
 
@@ -148,7 +158,7 @@ def normal(half: np.uint32, word: np.uint64) -> float:
 def normal_at(key: Key, counter: np.uint64) -> float:
     """The standard normal number at an address."""
     word = bits(key, counter)
-    return normal(np.uint32(word & np.uint64(0xFFFFFFFF)), word)
+    return normal(low_half(word), word)
 
 
 @compiled
@@ -195,12 +205,13 @@ def wander(key: Key, lane: int, time_constant_minutes: float, first_minute: int,
         here = keep * here + gain * normal_at(own, np.uint64(k))
     following = keep * here + gain * normal_at(own, np.uint64(knot + 1))
     out = np.empty(n)
+    place = first_minute - knot * step
     for i in range(n):
-        minute = first_minute + i
-        if minute // step > knot:
+        if place == step:
+            place = 0
             knot += 1
             here = following
             following = keep * here + gain * normal_at(own, np.uint64(knot + 1))
-        share = (minute - knot * step) / step
-        out[i] = here + share * (following - here)
+        out[i] = here + place * (following - here) / step
+        place += 1
     return out

@@ -9,7 +9,6 @@ in deep sleep [2].
 [2] Sano, Picard & Stickgold, Int. J. Psychophysiology, 2014.
 """
 
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -20,7 +19,8 @@ from simulator.population import Person
 from simulator.routine import Activity, Routine, Stage
 
 _AWAKE_CELSIUS: Final = 32.1  # degC, seated indoors at 22 degC; between 31.2 (Stress-Predict) and 32.5 [1]
-_INDOORS_CELSIUS: Final = 22.0  # degC, where the ambient effects are zero
+_INDOORS_CELSIUS: Final = 22.0  # degC, where the ambient effects are zero while awake
+_IN_BED_CELSIUS: Final = 28.5  # degC, and while asleep: the air between wrist and blanket; judgement
 _SLEEP_RISE_CELSIUS: Final = 2.3  # degC, asleep over awake: 2.48 young, 2.04 older [1]
 _SLEEP_RISE_PER_YEAR: Final = -0.010  # degC a year of age from 40 on [1]
 _REST_RISE_CELSIUS: Final = 0.7  # degC, lying or sitting quietly: half of the rise that precedes sleep (0.6 in 10 min)
@@ -44,8 +44,8 @@ _STORM_LOG: Final = 1.2  # ln(uS) at a storm's peak in deep sleep; judgement aft
 _STORMS_PER_MINUTE: Final = 0.02  # in deep sleep, a quarter of it in light sleep; judgement after [2]
 
 
-class _Lane(IntEnum):
-    """Noise sequences of the skin under a person's key."""
+class _Lane:
+    """Noise sequences of the skin under a person's key. Plain numbers: an enum costs Numba 25 us a call."""
 
     TEMPERATURE_FAST = 200
     TEMPERATURE_SLOW = 201
@@ -71,7 +71,7 @@ def skin_temperature(person: Person, routine: Routine, key: Key, clock_hours: Fl
         + person.skin_temperature_offset_celsius
         + rise * asleep
         + _REST_RISE_CELSIUS * resting * (1.0 - routine.upright)
-        + slope * (routine.ambient_celsius - _INDOORS_CELSIUS)
+        + slope * (routine.ambient_celsius - np.where(asleep, _IN_BED_CELSIUS, _INDOORS_CELSIUS))
         + _WATER_CELSIUS * routine.water
         - _EXERCISE_DROP_CELSIUS * np.maximum(intensity - sustained, 0.0)
         + _EXERCISE_WARMTH_CELSIUS * sustained
@@ -80,8 +80,8 @@ def skin_temperature(person: Person, routine: Routine, key: Key, clock_hours: Fl
     followed = relax(target, np.array([_TEMPERATURE_MINUTES]), np.array([_TEMPERATURE_MINUTES]))
     circadian = _CIRCADIAN_CELSIUS * np.cos((clock_hours - _CIRCADIAN_PEAK_HOURS) * (np.pi / 12.0))
     drift = (
-        0.16 * wander(key, _Lane.TEMPERATURE_FAST, 12.0, first_minute, n)  # degC: SD of 55 min 0.44, Stress-Predict
-        + 0.38 * wander(key, _Lane.TEMPERATURE_SLOW, 90.0, first_minute, n)
+        0.26 * wander(key, _Lane.TEMPERATURE_FAST, 10.0, first_minute, n)  # degC: SD of 55 min 0.44, Stress-Predict
+        + 0.42 * wander(key, _Lane.TEMPERATURE_SLOW, 60.0, first_minute, n)
         + 0.42 * wander(key, _Lane.TEMPERATURE_DAY, 700.0, first_minute, n)  # degC: night to night SD 0.51, lag 1 0.15
     )
     return np.clip(followed + circadian + drift, 16.0, 40.5)
@@ -111,10 +111,10 @@ def skin_conductance(
         + _EVENING_LOG * np.cos((clock_hours - _EVENING_PEAK_HOURS) * (np.pi / 12.0))
         + relax(_AROUSAL_LOG * routine.arousal + storm, np.array([3.0]), np.array([10.0]))
         + sweat
-        + 0.22 * wander(key, _Lane.CONDUCTANCE_FAST, 8.0, first_minute, n)  # ln(uS): SD of 55 min 0.42, Stress-Predict
-        + 0.42 * wander(key, _Lane.CONDUCTANCE_SLOW, 90.0, first_minute, n)
-        + 0.45 * wander(key, _Lane.CONDUCTANCE_DAY, 900.0, first_minute, n)
-        + 0.04 * white(key, _Lane.CONDUCTANCE_WHITE, first_minute, n)
+        + 0.36 * wander(key, _Lane.CONDUCTANCE_FAST, 8.0, first_minute, n)  # ln(uS): SD of 55 min 0.42, Stress-Predict
+        + 0.52 * wander(key, _Lane.CONDUCTANCE_SLOW, 60.0, first_minute, n)
+        + 0.55 * wander(key, _Lane.CONDUCTANCE_DAY, 900.0, first_minute, n)
+        + 0.05 * white(key, _Lane.CONDUCTANCE_WHITE, first_minute, n)
     )
     level = np.exp(np.clip(trailing_median(log_level), np.log(0.01), np.log(50.0)))
     before = level[routine.lead_in_minutes - 1 : -1]
@@ -132,4 +132,5 @@ def trailing_median(values: Floats) -> Floats:
     # The median of five from minima and maxima, six times as fast as sorting: drop the extremes of the first four.
     low = np.maximum(np.minimum(five[0], five[1]), np.minimum(five[2], five[3]))
     high = np.minimum(np.maximum(five[0], five[1]), np.maximum(five[2], five[3]))
-    return np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), five[4]))
+    median: Floats = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), five[4]))
+    return median
