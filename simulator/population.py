@@ -138,6 +138,9 @@ class Population:
                 raise ValueError(f"Population.vendor_shares names {device!r}, which is none of {', '.join(VENDORS)}")
         for bracket in self.age_shares:
             _age_bounds(bracket)
+        for shift in ("age_shift_years", "fitness_shift_ml_kg_min", "mid_sleep_shift_hours"):
+            if not math.isfinite(getattr(self, shift)):
+                raise ValueError(f"Population.{shift}={getattr(self, shift)!r} is not finite")
         for factor in ("bmi_median_kg_m2", "bmi_factor", "activity_factor", "worn_nights_factor"):
             if not getattr(self, factor) > 0:
                 raise ValueError(f"Population.{factor}={getattr(self, factor)!r} is not above 0")

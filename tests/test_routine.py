@@ -1,0 +1,305 @@
+"""Days: addressable, agreeing with their neighbours, possible, and like the days of real people."""
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from simulator import canvas
+from simulator.canvas import Canvas, Place
+from simulator.night import night_times
+from simulator.population import POPULATIONS, Person
+from simulator.randomness import stream
+from simulator.routine import LEAD_IN_MINUTES, Activity, Routine, Stage, live, live_through
+
+MONDAY = date(2024, 3, 4)
+LSM1 = POPULATIONS["lsm1"]
+ARRAYS = tuple(f.name for f in fields(Routine) if f.name not in {"lead_in_minutes", "events", "nights"})
+seeds = st.integers(0, 2**32 - 1)
+days = st.integers(-400, 4000)
+few = settings(max_examples=25, deadline=None)
+
+
+def assert_same(one: Routine, other: Routine) -> None:
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert one.events == other.events
+    assert one.nights == other.nights
+
+
+@few
+@given(seeds, days)
+def test_a_day_depends_on_person_number_and_weekday_only(seed: int, day: int) -> None:
+    person = LSM1.person(seed, 0)
+    lived = live(person, day, MONDAY)
+    live(LSM1.person(seed, 1), day - 1, MONDAY)
+    assert_same(live(person, day, MONDAY), lived)
+    assert_same(live(person, day, MONDAY + timedelta(weeks=30)), lived)
+
+
+@few
+@given(seeds, days)
+@example(3, 0)
+def test_the_lead_in_is_what_the_day_before_showed(seed: int, day: int) -> None:
+    person = LSM1.person(seed, 0)
+    before, after = live(person, day - 1, MONDAY), live(person, day, MONDAY)
+    for name in ARRAYS:
+        evening = getattr(before, name)[-LEAD_IN_MINUTES:]
+        np.testing.assert_array_equal(getattr(after, name)[:LEAD_IN_MINUTES], evening, err_msg=name)
+
+
+@few
+@given(seeds, days)
+def test_neighbouring_days_agree_about_their_night_and_diary(seed: int, day: int) -> None:
+    person = LSM1.person(seed, 0)
+    before, after = live(person, day - 1, MONDAY), live(person, day, MONDAY)
+    assert tuple(minute - 1440 for minute in before.nights[1]) == after.nights[0]
+    shared = {(e.kind, e.label, e.start_minute, e.end_minute) for e in after.events if e.start_minute < 0}
+    crossing = {e for e in before.events if e.end_minute > 1440}
+    assert shared == {(e.kind, e.label, e.start_minute - 1440, e.end_minute - 1440) for e in crossing}
+
+
+def test_consecutive_days_equal_single_ones() -> None:
+    person = LSM1.person(11, 2)
+    for day, routine in zip(range(-2, 6), live_through(person, range(-2, 6), MONDAY), strict=True):
+        assert_same(routine, live(person, day, MONDAY))
+    with pytest.raises(ValueError, match="consecutive"):
+        next(live_through(person, range(0, 6, 2), MONDAY))
+
+
+@few
+@given(seeds, days)
+def test_every_minute_is_possible(seed: int, day: int) -> None:
+    routine = live(LSM1.person(seed, 0), day, MONDAY)
+    minutes = routine.lead_in_minutes + 1440
+    for name in ARRAYS:
+        values = getattr(routine, name)
+        assert values.shape == (minutes,)
+        assert np.isfinite(values).all(), name
+    codes, flags = (routine.stage, routine.activity), (routine.water, routine.exercising)
+    assert all(array.dtype == np.uint8 for array in codes)
+    assert all(array.dtype == np.bool_ for array in flags)
+    assert routine.stage.max() <= Stage.REM
+    assert routine.activity.max() <= Activity.WEIGHTLIFTING
+    for values, low, high in (
+        (routine.intensity, 0, 1),
+        (routine.cadence, 0, 210),
+        (routine.arm_motion, 0, 200),
+        (routine.upright, 0, 1),
+        (routine.climb, -15, 15),
+        (routine.pressure_noise, 0, 5),
+        (routine.arousal, 0, 1.5),
+        (routine.ambient_celsius, -25, 48),
+    ):
+        assert values.dtype == np.float32
+        assert low <= values.min()
+        assert values.max() <= high
+
+    asleep = routine.stage != Stage.AWAKE
+    assert (routine.activity[asleep] == Activity.REST).all()
+    assert not routine.exercising[asleep].any()
+    assert not routine.water[asleep].any()
+    assert (routine.intensity[asleep] < 0.1).all()
+    (bed, rise), (next_bed, next_rise) = routine.nights
+    assert bed < rise <= next_bed - 200
+    assert next_bed < next_rise
+
+
+@few
+@given(seeds, days)
+def test_the_diary_tells_what_happened(seed: int, day: int) -> None:
+    routine = live(LSM1.person(seed, 0), day, MONDAY)
+    exercising = np.zeros(1440, dtype=bool)
+    for event in routine.events:
+        assert event.start_minute < event.end_minute
+        assert event.end_minute > 0
+        assert event.start_minute < 1440
+        begin, end = max(event.start_minute, -routine.lead_in_minutes), min(event.end_minute, 1440)
+        within = slice(begin + routine.lead_in_minutes, end + routine.lead_in_minutes)
+        if event.kind == "sleep":
+            assert event.label in {"main", "nap"}
+            assert (routine.stage[within] != Stage.AWAKE).mean() > 0.5 or end - begin < 60
+        elif event.kind == "activity":
+            assert event.end_minute - event.start_minute >= 10
+            exercising[max(event.start_minute, 0) : end] = True
+            if end - begin >= 10:
+                code = Activity[event.label.upper()]
+                assert (routine.activity[within] == code).mean() > 0.5, event
+        else:
+            assert event.kind == "mood"
+            assert event.label in {"content", "frustrated", "excited", "calm", "stressed"}
+    np.testing.assert_array_equal(routine.exercising[routine.lead_in_minutes :], exercising)
+
+
+@few
+@given(seeds, st.integers(0, 900))
+def test_tracing_only_the_evening_changes_none_of_its_minutes(seed: int, since: int) -> None:
+    def painted(first: int) -> canvas.Waking:
+        rng = stream(seed, "painting")
+        sheet = Canvas(0, 900)
+        for _ in range(12):
+            where = sheet.span(900 * rng.random(), 60 * rng.random())
+            sheet.paint(where, Activity(int(rng.integers(13))), Place(int(rng.integers(8))), 0.4, 100 * rng.random())
+        return sheet.trace(first, rng, lightness=1.1, stepping=0.9)
+
+    whole, tail = painted(0), painted(since)
+    np.testing.assert_array_equal(tail.tracks, whole.tracks[:, since:])
+    np.testing.assert_array_equal(tail.codes, whole.codes[:, since:])
+    np.testing.assert_array_equal(tail.flags, whole.flags[:, since:])
+
+
+def test_the_compiled_tracing_equals_the_interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    person = LSM1.person(5, 5)
+    compiled = live(person, 3, MONDAY)
+    monkeypatch.setattr(canvas, "_feel", canvas._feel.py_func)
+    interpreted = live(person, 3, MONDAY)
+    for name in ARRAYS:
+        np.testing.assert_allclose(getattr(compiled, name), getattr(interpreted, name), rtol=1e-4, atol=1e-5)
+
+
+# A few hundred person-days with a fixed seed against published norms; bands as in the norms, values beside them.
+
+
+@dataclass
+class Lives:
+    """What a cohort did: arrays [people, days] unless said otherwise."""
+
+    steps: NDArray[np.float64]
+    best_minute: NDArray[np.float64]
+    best_half_hour: NDArray[np.float64]
+    asleep: NDArray[np.float64]
+    bedtime: NDArray[np.float64]
+    age: NDArray[np.float64]  # [people]
+    stepless: list[float] = field(default_factory=list)
+    stages: list[NDArray[np.float64]] = field(default_factory=list)
+    thirds: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+    moods: Counter[str] = field(default_factory=Counter)
+    effort: dict[str, list[float]] = field(default_factory=dict)
+    by_hour: NDArray[np.float64] = field(default_factory=lambda: np.zeros(24))
+
+
+PEOPLE, DAYS = 70, 14
+FREE = np.array([day % 7 >= 5 for day in range(DAYS)])
+
+
+@pytest.fixture(scope="module")
+def lives() -> Lives:
+    shape = (PEOPLE, DAYS)
+    seen = Lives(
+        steps=np.zeros(shape),
+        best_minute=np.zeros(shape),
+        best_half_hour=np.zeros(shape),
+        asleep=np.zeros(shape),
+        bedtime=np.zeros(shape),
+        age=np.zeros(PEOPLE),
+    )
+    for i in range(PEOPLE):
+        person = LSM1.person(97, i)
+        seen.age[i] = person.age_years
+        for day, routine in enumerate(live_through(person, range(DAYS), MONDAY)):
+            _see(seen, i, day, routine, person)
+    return seen
+
+
+def _see(seen: Lives, i: int, day: int, routine: Routine, person: Person) -> None:
+    steps = routine.cadence[routine.lead_in_minutes :].astype(float).round()
+    best = np.sort(steps)[::-1]
+    seen.steps[i, day], seen.best_minute[i, day], seen.best_half_hour[i, day] = steps.sum(), best[0], best[:30].mean()
+    seen.stepless.append(float((steps == 0).mean()))
+    seen.by_hour += steps.reshape(24, 60).sum(axis=1)
+    times = night_times(person, day, MONDAY)
+    seen.bedtime[i, day] = 24 + times.onset / 60
+    begin = max(times.onset, -LEAD_IN_MINUTES) + LEAD_IN_MINUTES
+    stage = routine.stage[begin : times.rise + LEAD_IN_MINUTES]
+    counts = np.bincount(stage, minlength=4)
+    seen.stages.append(counts / len(stage))
+    seen.asleep[i, day] = counts[1:].sum()
+    third = len(stage) // 3
+    seen.thirds.append((np.bincount(stage[:third], minlength=4), np.bincount(stage[-third:], minlength=4)))
+    for event in routine.events:
+        if event.kind == "activity" and 0 <= event.start_minute < 1400:
+            seen.labels[event.label] += 1
+            bout = slice(event.start_minute + 3 + LEAD_IN_MINUTES, min(event.end_minute, 1440) + LEAD_IN_MINUTES)
+            seen.effort.setdefault(event.label, []).append(float(routine.intensity[bout].mean()))
+        if event.kind == "mood":
+            seen.moods[event.label] += 1
+
+
+def test_people_walk_as_much_as_people_do(lives: Lives) -> None:
+    means = lives.steps.mean(axis=1)
+    assert 7000 < np.median(means) < 9700  # 8,609 steps/day, NHANES 2011-14 reweighted to the LSM mix
+    assert 2500 < means.std() < 4700  # 4,204
+    assert 6543 < np.median(lives.steps) < 10067  # 8,389 over person-days, LifeSnaps
+    assert 13000 < np.percentile(lives.steps, 90) < 20060  # 16,717
+    within = np.log(lives.steps).std(axis=1)
+    assert 0.2 < np.median(within) < 0.5
+    assert 0.66 < np.mean(lives.stepless) < 0.78  # 0.71 of worn minutes, Fitabase
+
+
+def test_cadence_peaks_are_those_of_walkers(lives: Lives) -> None:
+    assert 95 < np.median(lives.best_minute.mean(axis=1)) < 121.8  # 105 steps/min, NHANES
+    assert 71 < np.median(lives.best_half_hour.mean(axis=1)) < 99.6  # 83
+    assert 50 < np.percentile(lives.best_minute, 10) < 100  # 68, students
+
+
+def test_steps_follow_the_clock(lives: Lives) -> None:
+    share = lives.by_hour / lives.by_hour.sum()
+    for first, last, low, high in (
+        (6, 9, 0.08, 0.167),
+        (9, 12, 0.13, 0.22),
+        (15, 18, 0.14, 0.24),
+        (21, 24, 0.05, 0.122),
+    ):
+        assert low < share[first:last].sum() < high, (first, last)
+    assert share[1:5].sum() < 0.02
+
+
+def test_people_sleep_as_long_and_as_late_as_people_do(lives: Lives) -> None:
+    assert 385 < lives.asleep.mean() < 425  # min, 402 All of Us, 387 Apple, 410/386 Fitbit
+    assert 34 < lives.asleep.mean(axis=1).std() < 60  # 44
+    assert 22.8 < lives.bedtime[lives.age > 41].mean() < 24.2  # 23.3-23.4 h, Fitbit
+    assert 40 < 60 * np.median(lives.bedtime.std(axis=1)) < 80  # min within a person, 58
+    later = 60 * (lives.bedtime[:, FREE].mean() - lives.bedtime[:, ~FREE].mean())
+    assert 20 < later < 75  # min, weekend nights 64
+    assert 0 < (lives.asleep[:, FREE] - lives.asleep[:, ~FREE].mean(axis=1, keepdims=True)).mean() < 45  # 8.7
+
+
+def test_nights_have_their_architecture(lives: Lives) -> None:
+    awake, light, deep, rem = np.mean(lives.stages, axis=0)
+    assert 0.09 < awake < 0.16  # 0.126, LifeSnaps
+    assert 0.46 < light < 0.62  # 0.53, Fitbit
+    assert 0.10 < deep < 0.19  # 0.13 to 0.17 by age
+    assert 0.17 < rem < 0.26  # 0.21
+    first, last = (np.sum(part, axis=0) for part in zip(*lives.thirds, strict=True))
+    assert first[Stage.DEEP] > 3 * last[Stage.DEEP]
+    assert last[Stage.REM] > 1.5 * first[Stage.REM]
+    by_age = np.array([stage[Stage.DEEP] for stage in lives.stages]).reshape(PEOPLE, DAYS).mean(axis=1)
+    assert np.corrcoef(by_age, lives.age)[0, 1] < -0.3
+
+
+def test_activities_and_moods_are_those_of_table_19(lives: Lives) -> None:
+    activities, moods = lives.labels.total(), lives.moods.total()
+    assert 0.82 < lives.labels["walking"] / activities < 0.94  # 0.886
+    assert 0.02 < lives.labels["running"] / activities < 0.11  # 0.0665
+    assert 0.4 < activities / (PEOPLE * DAYS) < 1.4
+    for label, share in (("calm", 0.317), ("content", 0.297), ("stressed", 0.214), ("frustrated", 0.117)):
+        error = 4 * np.sqrt(share * (1 - share) / moods)
+        assert lives.moods[label] / moods == pytest.approx(share, abs=0.03 + error)
+    assert 0.18 < np.median(lives.effort["walking"]) < 0.42  # share of heart rate reserve, 0.30
+    assert 0.60 < np.median(lives.effort["running"]) < 0.84  # 0.72
+
+
+def test_workers_rise_earlier_on_working_days() -> None:
+    workers = [p for i in range(40) if (p := LSM1.person(1, i)).works and p.mid_sleep_free_days_hours > 4][:10]
+    rises = np.array([[night_times(person, day, MONDAY).rise for day in range(28)] for person in workers])
+    free = np.array([day % 7 >= 5 for day in range(28)])
+    assert (rises[:, free].mean(axis=1) - rises[:, ~free].mean(axis=1)).mean() > 45
+    retired = [p for i in range(200) if not (p := LSM1.person(1, i)).works][:10]
+    rises = np.array([[night_times(person, day, MONDAY).rise for day in range(28)] for person in retired])
+    assert abs(rises[:, free].mean() - rises[:, ~free].mean()) < 40
