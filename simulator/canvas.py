@@ -154,6 +154,10 @@ class Canvas:
         inside = begin >= self.start and begin + minutes <= self.end
         return inside and not self.taken[self.span(begin, minutes)].any()
 
+    def next_free(self, begin: float, minutes: float) -> float | None:
+        """First start from ``begin`` on, in steps of ten minutes over three hours, at which nothing is planned yet."""
+        return next((b for b in (begin + 10.0 * step for step in range(19)) if self.free(b, minutes)), None)
+
     def paint(self, where: slice, activity: Activity, place: Place, effort: float = 0.0, cadence: float = 0.0) -> None:
         """Spend the minutes ``where`` like this."""
         self.activity[where] = activity
@@ -181,7 +185,7 @@ class Canvas:
         indoors = 1.2 * rng.standard_normal()  # degC: judgement
         uniforms = rng.random((n, _UNIFORMS), dtype=np.float32)
         tracks = np.zeros((8, n), dtype=np.float32)
-        layers = (self.activity, self.place, self.effort, self.cadence, self.vigour, self.load)
+        layers = (self.stage, self.activity, self.place, self.effort, self.cadence, self.vigour, self.load)
         tables = (_FEELS, _CELSIUS, _PRESSURE_NOISE)
         _feel(tracks, first, self.start, layers, tables, uniforms, (outdoors, indoors, lightness, stepping))
         water = (self.place == _SHOWER) | (self.place == _POOL)
@@ -197,7 +201,7 @@ class Canvas:
 @numba.njit(cache=True)
 def _feel(tracks, first, start, layers, tables, uniforms, factors):  # type: ignore[no-untyped-def]
     """Fill ``tracks`` [8, n] from minute ``first`` on; see ``Waking.tracks`` and ``Canvas.trace``."""
-    activity, place, effort, gait, vigour, load = layers
+    stage, activity, place, effort, gait, vigour, load = layers
     feels, celsius, pressure_noise = tables
     outdoors, indoors, lightness, stepping = factors
     for i in range(first, len(activity)):
@@ -210,7 +214,7 @@ def _feel(tracks, first, start, layers, tables, uniforms, factors):  # type: ign
             if i > 0 and gait[i] != gait[i - 1]:
                 cadence *= 0.35 + 0.55 * u[2]  # a bout rarely begins on the minute
         else:
-            cadence = 1.0 + steps * stepping * wave if u[2] < chance else 0.0
+            cadence = 1.0 + steps * stepping * wave if u[2] < chance and stage[i] == 0 else 0.0
         light = lightness * floor
         if what <= _STAIRS:
             light += lightness * EFFORT_PER_STEP * min(cadence, 60.0)

@@ -78,16 +78,16 @@ def spend(person: Person, day: int, start: date, rise: int, bed: int, since: int
     canvas = Canvas(rise, bed)
     office = _work_hours(canvas, person, works, rng)
     _base(canvas, person, office, active, rng)
+    canvas.paint(canvas.span(bed - 12, 12), Activity.REST, Place.HOME)  # winding down
     if works:
         _commute(canvas, person, office, rng)
     bout_end = _exercise(canvas, person, office, weekday, rng)
+    _shower(canvas, person, bout_end, rng)
     _errands(canvas, works, active, rng)
     _walks(canvas, person, active, rng)
-    _shower(canvas, person, bout_end, rng)
     _nap(canvas, person, works, rng)
     _interruptions(canvas, active, rng)
     _moods(canvas, person, works, rng)
-    canvas.activity[canvas.span(bed - 12, 12)] = Activity.REST  # winding down
     # the same task takes a larger share of a smaller reserve: Compendium METs over VO2max
     lightness = math.pow(32.0 / person.vo2max_ml_kg_min, 0.7)
     return canvas.trace(rise if since is None else since, rng, lightness=lightness, stepping=math.pow(active, 0.45))
@@ -185,10 +185,10 @@ def _exercise(canvas: Canvas, person: Person, office: Office, weekday: int, rng:
         label = pick(ACTIVITY_SHARES, u_other)
     sport = SPORTS[label]
     length = min(max(sport.minutes * math.exp(0.38 * z_length), 10.0), 150.0)
-    begin = _slot(canvas, office, weekday, length, u_slot, u_clock)
-    where = canvas.span(begin, length)
-    if where.stop - where.start < LOGGED_WALK_MINUTES:
+    begin = canvas.next_free(_slot(canvas, office, weekday, length, u_slot, u_clock), length)
+    if begin is None:
         return None
+    where = canvas.span(begin, length)
     effort = min(max(sport.effort * (1.0 + 0.14 * z_effort), 0.12), 0.93)
     cadence = sport.cadence * _pace(person) / 106.0
     if label == "walking":
@@ -266,9 +266,11 @@ def _shower(canvas: Canvas, person: Person, bout_end: int | None, rng: np.random
         return
     morning = canvas.start + 6.0 + 20.0 * u_clock
     evening = canvas.end - 75.0 + 40.0 * u_clock
-    begin = bout_end + 10.0 if bout_end is not None else evening if person.showers_in_evening else morning
-    where = canvas.span(begin, 5.0 + 7.0 * u_length)  # minutes: US Water Research Foundation mean 8
-    canvas.paint(where, Activity.CHORES, Place.SHOWER)
+    wanted = bout_end + 10.0 if bout_end is not None else evening if person.showers_in_evening else morning
+    minutes = 5.0 + 7.0 * u_length  # US Water Research Foundation: mean 8
+    begin = canvas.next_free(wanted, minutes)
+    if begin is not None:
+        canvas.paint(canvas.span(begin, minutes), Activity.CHORES, Place.SHOWER)
 
 
 def _nap(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
@@ -293,9 +295,8 @@ def _interruptions(canvas: Canvas, active: float, rng: np.random.Generator) -> N
     steps = rng.random(rises) * 34.0 + 12.0
     at = (rng.random(rises) * (n - 8)).astype(np.int64) + 4
     longer = rng.random(rises) < 0.5
-    seated = (canvas.activity[at] <= Activity.DESK) & (canvas.stage[at] == 0)
-    for minute, kept in ((at + 1, seated & longer), (at, seated)):
-        kept &= canvas.activity[minute] <= Activity.DESK
+    for minute, kept in ((at + 1, longer), (at, np.ones(rises, dtype=np.bool_))):
+        kept &= (canvas.activity[minute] <= Activity.DESK) & (canvas.stage[minute] == Stage.AWAKE)
         canvas.activity[minute[kept]] = Activity.CHORES
         canvas.cadence[minute[kept]] = steps[kept]
     stairs = (rng.random(min(int(rng.poisson(6.0 * active**0.6)), 30)) * (n - 8)).astype(np.int64) + 4

@@ -127,9 +127,7 @@ def test_the_diary_tells_what_happened(seed: int, day: int) -> None:
         elif event.kind == "activity":
             assert event.end_minute - event.start_minute >= 10
             exercising[max(event.start_minute, 0) : end] = True
-            if end - begin >= 10:
-                code = Activity[event.label.upper()]
-                assert (routine.activity[within] == code).mean() > 0.5, event
+            assert (routine.activity[within] == Activity[event.label.upper()]).all(), event
         else:
             assert event.kind == "mood"
             assert event.label in {"content", "frustrated", "excited", "calm", "stressed"}
