@@ -1,0 +1,133 @@
+"""Cohorts: the same bytes in any order, shard and number of processes; every contract of a recording."""
+
+import hashlib
+import multiprocessing
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.cohort import Cohort
+from simulator.population import POPULATIONS
+from simulator.recording import Reason, Recording
+from simulator.signals import INDEX, SIGNALS
+from simulator.vendors import VENDORS
+
+COHORT = Cohort(population=POPULATIONS["lsm1"], people=3, days=2, seed=6)
+
+
+def digest(recording: Recording) -> str:
+    parts = [recording.values, recording.observed, recording.reason]
+    parts += [] if recording.truth is None else [recording.truth]
+    facts = (recording.person, recording.vendor, recording.day, recording.date, recording.events)
+    return hashlib.sha256(repr(facts).encode() + b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
+def test_iteration_is_canonical_and_equals_addressing() -> None:
+    recordings = list(COHORT)
+    assert len(recordings) == len(COHORT) == 6
+    assert [(r.person, r.day) for r in recordings] == [(COHORT.person_id(i), d) for i in range(3) for d in range(2)]
+    addressed = {place: digest(COHORT[place]) for place in [(2, 1), (0, 0), (1, 1), (2, 0), (0, 1), (1, 0)]}
+    assert [digest(r) for r in recordings] == [addressed[i, d] for i in range(3) for d in range(2)]
+    assert len(set(addressed.values())) == 6
+
+
+def test_bytes_do_not_depend_on_processes() -> None:
+    alone = [digest(recording) for recording in COHORT.recordings()]
+    together = [digest(recording) for recording in COHORT.recordings(workers=2)]
+    assert alone == together
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_end_when_the_consumer_stops_early() -> None:
+    recordings = replace(COHORT, people=40, days=4).recordings(workers=2)
+    first = next(recordings)
+    assert multiprocessing.active_children() != []
+    recordings.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []
+    assert digest(first) == digest(replace(COHORT, people=40, days=4)[0, 0])
+
+
+def test_shards_and_more_people_change_nobody() -> None:
+    whole = [digest(recording) for recording in COHORT]
+    larger = [digest(recording) for recording in replace(COHORT, people=4)]
+    shards = [replace(COHORT, people=1), replace(COHORT, people=2, first_person=1)]
+    assert larger[: len(whole)] == whole
+    assert [digest(recording) for shard in shards for recording in shard] == whole
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    name=st.sampled_from(sorted(POPULATIONS)),
+    vendor=st.sampled_from([None, *sorted(VENDORS)]),
+    seed=st.integers(0, 2**40),
+    place=st.tuples(st.integers(0, 2), st.integers(0, 30)),
+)
+def test_every_recording_keeps_the_contract(name: str, vendor: str | None, seed: int, place: tuple[int, int]) -> None:
+    cohort = Cohort(population=POPULATIONS[name], people=3, days=31, seed=seed, vendor=vendor)
+    recording = cohort[place].check()
+    assert recording.date == date(2024, 3, 1 + place[1])
+    assert recording.vendor == cohort.vendor_of(place[0]).name
+    assert vendor in (None, recording.vendor)
+    assert not recording.values[~recording.observed].tobytes().strip(b"\0")
+    assert recording.truth is not None
+    for i, known in enumerate(SIGNALS):
+        values = recording.values[i][recording.observed[i]]
+        assert ((values >= known.low) & (values <= known.high)).all(), known.name
+        absent = known.sensor not in VENDORS[recording.vendor].sensors
+        assert (recording.reason[i] == Reason.SENSOR_ABSENT).all() == absent, known.name
+    delivered = recording.values[INDEX["on_wrist"]][recording.observed[INDEX["on_wrist"]]]
+    assert set(delivered.tolist()) <= {0.0, 1.0}
+
+
+def test_truth_lies_under_the_gaps_and_can_be_left_out() -> None:
+    recording = COHORT[0, 0]
+    assert recording.truth is not None
+    assert (~recording.observed).any()
+    assert (recording.truth[INDEX["heart_rate"]] > 0).all()
+    without = replace(COHORT, with_truth=False)[0, 0]
+    assert without.truth is None
+    assert without.values.tobytes() == recording.values.tobytes()
+
+
+def test_the_device_changes_the_record_and_not_the_body() -> None:
+    here, there = (replace(COHORT, vendor=name)[1, 0] for name in ("fitbit-sense-2", "pixel-watch-1"))
+    assert here.truth is not None
+    assert there.truth is not None
+    assert here.truth.tobytes() == there.truth.tobytes()
+    assert there.observed[INDEX["scl"]].sum() == 0
+    assert not np.array_equal(here.observed, there.observed)
+
+
+def test_people_table_has_a_row_a_person() -> None:
+    table = COHORT.people_table()
+    assert table["person"].tolist() == ["lsm1-0000000", "lsm1-0000001", "lsm1-0000002"]
+    wanted = {"vendor", "age_years", "sex", "bmi_kg_m2", "height_cm", "vo2max_ml_kg_min", "resting_hr_bpm"}
+    assert wanted | {"hypertension", "anxiety"} <= set(table.columns)
+    assert not {"seed", "index"} & set(table.columns)
+    assert table["age_years"].tolist() == [COHORT.person(i).age_years for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"people": 0}, "Cohort.people=0 is below 1"),
+        ({"days": -1}, "Cohort.days=-1 is below 1"),
+        ({"first_person": -1}, "Cohort.first_person=-1 is below 0"),
+        ({"vendor": "sundial"}, "Cohort.vendor='sundial' is none of"),
+    ],
+)
+def test_impossible_cohorts_are_refused(change: dict[str, int | str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(COHORT, **change)  # type: ignore[arg-type]
+
+
+def test_places_outside_are_refused() -> None:
+    for place in [(3, 0), (0, 2), (-1, 0)]:
+        with pytest.raises(IndexError, match="is not within 3 people and 2 days"):
+            COHORT[place]
+    with pytest.raises(ValueError, match="workers=0 is below 1"):
+        COHORT.recordings(workers=0)

@@ -1,0 +1,184 @@
+"""Beats and their statistics against plain NumPy, and against what the tone asked for."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.heartbeat import (
+    BIN_MS,
+    BREATH_KEPT,
+    FEWEST_INTERVALS,
+    LONGEST_RR_MS,
+    MAYER_SECONDS,
+    SHORTEST_RR_MS,
+    WARM_UP_MINUTES,
+    WINDOW_MINUTES,
+    Beats,
+    Tone,
+    beat,
+    find_beats,
+    rr_statistics,
+)
+from simulator.noise import Floats, time_key
+from simulator.signals import MINUTES_PER_DAY, RR_STATISTICS
+
+KEY = time_key(8, "heart")
+N = WARM_UP_MINUTES + MINUTES_PER_DAY
+
+
+def steady(rr: float = 850.0, hz: float = 0.25, breath: float = 25.0, mayer: float = 30.0, white: float = 8.0) -> Tone:
+    return Tone(*(np.full(N, value) for value in (rr, hz, breath, mayer, white)))
+
+
+def entropy(bins: Floats) -> float:
+    counts = np.unique(bins, return_counts=True)[1]
+    share = counts / counts.sum()
+    return float(-(share * np.log(share)).sum())
+
+
+def slow_statistics(beats: Beats, minute: int) -> dict[str, float]:
+    """The ten statistics of one minute from the list of beats, by their definitions."""
+    last = minute + WARM_UP_MINUTES
+    index = np.arange(beats.first[last - WINDOW_MINUTES + 1], beats.first[last + 1])
+    rr = beats.rr_ms.astype(np.float64)
+    valid = rr[index[beats.found[index]]]
+    later = index[(index > 0) & beats.found[index] & beats.found[np.maximum(index - 1, 0)]]
+    difference = rr[later] - rr[later - 1]
+    return {
+        "rr_valid": 100.0 * valid.sum() / rr[index].sum(),
+        "rr_p80": float(np.percentile(valid, 80)),
+        "rr_p20": float(np.percentile(valid, 20)),
+        "rr_median": float(np.median(valid)),
+        "rr_mean": valid.mean(),
+        "rr_entropy": entropy(np.floor(valid / BIN_MS)),
+        "rr_diff_entropy": entropy(np.floor(difference / BIN_MS)),
+        "pnn30": 100.0 * float(np.mean(np.abs(difference) > 30.0)),
+        "rmssd": float(np.sqrt(np.mean(difference**2))),
+        "sdnn": valid.std(),
+    }
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 2**32), share=st.sampled_from([0.1, 0.4, 0.8, 1.0]), rr=st.floats(350.0, 1600.0))
+def test_sliding_statistics_equal_plain_numpy(seed: int, share: float, rr: float) -> None:
+    key = time_key(seed, "oracle")
+    beats, _ = beat(steady(rr=rr), key, day=2)
+    found = find_beats(beats, np.full(N, share), np.full(N, 4.0), key, day=2)
+    fast = dict(zip(RR_STATISTICS, rr_statistics(found), strict=True))
+    for minute in (0, 1, 4, 700, 1439):
+        index = slice(
+            found.first[minute + WARM_UP_MINUTES - WINDOW_MINUTES + 1], found.first[minute + WARM_UP_MINUTES + 1]
+        )
+        if found.found[index].sum() < 3 * FEWEST_INTERVALS:
+            continue
+        for name, expected in slow_statistics(found, minute).items():
+            bound = BIN_MS if name in ("rr_p80", "rr_p20", "rr_median") else 1e-4 * max(expected, 1.0)
+            assert abs(fast[name][minute] - expected) <= bound, (name, minute)
+
+
+def test_percentiles_are_not_biased_by_their_bins() -> None:
+    beats, _ = beat(steady(), KEY, day=0)
+    fast = dict(zip(RR_STATISTICS, rr_statistics(beats), strict=True))
+    minutes = range(0, MINUTES_PER_DAY, 30)
+    for name in ("rr_p20", "rr_median", "rr_p80"):
+        off = [fast[name][m] - slow_statistics(beats, m)[name] for m in minutes]
+        assert abs(np.mean(off)) < 4.5 * np.std(off) / np.sqrt(len(off)) + 0.3, name
+
+
+def test_beats_fall_in_the_minutes_they_are_filed_under() -> None:
+    beats, rate = beat(steady(), KEY, day=1)
+    ends = np.cumsum(beats.rr_ms.astype(np.float64))
+    minute = np.searchsorted(beats.first, np.arange(beats.rr_ms.size), side="right") - 1
+    np.testing.assert_allclose(np.floor(ends / 60_000.0), minute, atol=1e-9)
+    counted = np.diff(beats.first)[WARM_UP_MINUTES:]
+    assert np.abs(rate - counted).max() < 1.0
+    assert abs(rate.mean() * 850.0 / 60_000.0 - 1.0) < 0.005
+
+
+def test_heart_rate_times_mean_interval_is_a_minute() -> None:
+    beats, rate = beat(steady(), KEY, day=1)
+    mean = rr_statistics(beats)[RR_STATISTICS.index("rr_mean")]
+    assert np.abs(mean * np.convolve(rate, np.ones(5) / 5)[: rate.size] / 60_000.0 - 1.0)[5:].max() < 0.03
+
+
+def test_variability_is_what_the_tone_asks_for() -> None:
+    tone = steady()
+    beats, _ = beat(tone, KEY, day=1)
+    rr = beats.rr_ms[beats.first[WARM_UP_MINUTES] :].astype(np.float64)
+    assert abs(rr.std() / np.sqrt(25.0**2 + 30.0**2 + 8.0**2) - 1.0) < 0.03
+    breath = 25.0**2 * 2.0 * (1.0 - BREATH_KEPT * np.cos(2.0 * np.pi * 0.25 * 0.85))
+    mayer = 30.0**2 * 2.0 * (1.0 - np.exp(-0.85 / MAYER_SECONDS))
+    expected = np.sqrt(breath + mayer + 2.0 * 8.0**2)
+    assert abs(np.sqrt(np.mean(np.diff(rr) ** 2)) / expected - 1.0) < 0.03
+
+
+def test_breathing_makes_a_peak_at_its_rate() -> None:
+    beats, _ = beat(steady(hz=0.3, mayer=5.0), KEY, day=1)
+    rr = beats.rr_ms - beats.rr_ms.mean()
+    segments = rr[: rr.size // 256 * 256].reshape(-1, 256)
+    power = (np.abs(np.fft.rfft(segments)) ** 2).mean(axis=0)
+    hz = np.fft.rfftfreq(256, d=0.85)
+    assert abs(hz[10:][power[10:].argmax()] - 0.3) < 0.015
+
+
+@pytest.mark.parametrize("rr", [260.0, 2250.0])
+def test_intervals_stay_possible_whatever_is_asked(rr: float) -> None:
+    beats, rate = beat(steady(rr=rr, breath=200.0, mayer=300.0, white=150.0), KEY, day=1)
+    assert beats.rr_ms.min() >= SHORTEST_RR_MS - 0.1
+    assert beats.rr_ms.max() <= LONGEST_RR_MS + 0.1
+    assert np.isfinite(rr_statistics(beats)).all()
+    assert np.isfinite(rate).all()
+
+
+def test_days_are_addressed_by_their_number() -> None:
+    again, other = beat(steady(), KEY, day=4)[0], beat(steady(), KEY, day=5)[0]
+    np.testing.assert_array_equal(beat(steady(), KEY, day=4)[0].rr_ms, again.rr_ms)
+    n = min(again.rr_ms.size, other.rr_ms.size)
+    assert abs(np.corrcoef(again.rr_ms[:n], other.rr_ms[:n])[0, 1]) < 0.05
+
+
+def test_a_device_finds_the_share_it_should_in_runs() -> None:
+    beats, _ = beat(steady(), KEY, day=1)
+    found = find_beats(beats, np.full(N, 0.6), np.zeros(N), KEY, day=1)
+    assert abs(found.found.mean() - 0.6) < 0.01
+    together = np.corrcoef(found.found[1:], found.found[:-1])[0, 1]
+    assert abs(together - 0.7) < 0.02
+    np.testing.assert_array_equal(found.rr_ms, beats.rr_ms)
+
+
+def test_jitter_moves_beats_and_cancels_over_time() -> None:
+    beats, _ = beat(steady(breath=1.0, mayer=1.0, white=1.0), KEY, day=1)
+    found = find_beats(beats, np.ones(N), np.full(N, 5.0), KEY, day=1)
+    assert found.found.all()
+    off = (found.rr_ms - beats.rr_ms).astype(np.float64)
+    assert np.abs(np.cumsum(off)).max() < 5.0 * 6.0 * 6.0
+    usual = np.percentile(np.abs(off), 50) / 0.6745
+    assert abs(usual / (5.0 * np.sqrt(2.0)) - 1.0) < 0.03
+
+
+def test_statistics_stand_still_where_no_beat_is_found() -> None:
+    share = np.ones(N)
+    share[WARM_UP_MINUTES + 300 : WARM_UP_MINUTES + 400] = 0.0
+    beats, _ = beat(steady(), KEY, day=1)
+    valid, *others = rr_statistics(find_beats(beats, share, np.zeros(N), KEY, day=1))
+    assert valid[305:399].max() == 0.0
+    for row in others:
+        assert len(set(row[306:399].tolist())) == 1
+
+
+def test_a_watch_that_never_finds_a_beat_has_no_statistics() -> None:
+    beats, _ = beat(steady(), KEY, day=1)
+    statistics = rr_statistics(find_beats(beats, np.zeros(N), np.zeros(N), KEY, day=1))
+    assert (statistics[0] < 1.0).all()
+    assert np.isnan(statistics[1:]).all()
+
+
+@pytest.mark.parametrize("change", [lambda rr: rr + 20.0, lambda rr: rr * 1.05])
+def test_slower_hearts_have_longer_intervals(change: Callable[[float], float]) -> None:
+    usual, slower = (rr_statistics(beat(steady(rr=rr), KEY, 1)[0]) for rr in (800.0, change(800.0)))
+    for name in ("rr_p20", "rr_median", "rr_mean", "rr_p80"):
+        row = RR_STATISTICS.index(name)
+        assert slower[row].mean() > usual[row].mean() + 15.0

@@ -1,0 +1,340 @@
+"""The body: kinetics, continuity at midnight, physical ranges for anybody, and the published norms."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.kinetics import relax
+from simulator.motion import FEATURES, accelerometer, altimeter_spread, with_sensor_noise
+from simulator.noise import Floats, time_key
+from simulator.physiology import Latent, autonomic_tone, embody, heart_rate
+from simulator.population import POPULATIONS
+from simulator.routine import Routine, Stage, live, live_through
+from simulator.signals import INDEX, MINUTES_PER_DAY, NAMES, SIGNALS
+from simulator.skin import skin_conductance, skin_temperature, trailing_median
+from tests.bodies import LEAD_IN, PERSON, full_day, quiet_day
+
+START = date(2024, 3, 1)
+KEY = time_key(PERSON.seed, PERSON.index, "body")
+GOLDEN = Path(__file__).with_name("golden_body.json")
+
+
+def clock(routine: Routine) -> Floats:
+    return np.arange(-routine.lead_in_minutes, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
+
+
+def signal(latent: Latent, name: str) -> Floats:
+    values: Floats = latent.truth[INDEX[name]].astype(np.float64)
+    return values
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**63),
+    index=st.integers(0, 10**7),
+    day=st.integers(0, 4000),
+    name=st.sampled_from(sorted(POPULATIONS)),
+)
+def test_anybody_stays_inside_the_physical_ranges(seed: int, index: int, day: int, name: str) -> None:
+    person = POPULATIONS[name].person(seed, index)
+    latent = embody(person, live(person, day, START), day)
+    assert latent.truth.dtype == np.float32
+    for known, values in zip(SIGNALS, latent.truth, strict=True):
+        assert known.low <= values.min(), known.name
+        assert values.max() <= known.high, known.name
+    inner = {"heart_rate", "rr_mean", "rr_median", "rmssd", "sdnn", "skin_temperature", "scl", "log_energy", "kurtosis"}
+    for known, values in zip(SIGNALS, latent.truth, strict=True):
+        if known.name in inner:
+            assert known.low < values.min(), f"{known.name} is cut at its range"
+            assert values.max() < known.high, f"{known.name} is cut at its range"
+
+
+def test_the_same_address_gives_the_same_bytes() -> None:
+    first = embody(PERSON, full_day(), 3)
+    embody(PERSON, full_day(), 4)
+    again = embody(PERSON, full_day(), 3)
+    assert first.truth.tobytes() == again.truth.tobytes()
+    assert first.motion_g.tobytes() == again.motion_g.tobytes()
+    for other in (embody(PERSON, full_day(), 4), embody(replace(PERSON, index=4), full_day(), 3)):
+        for name in ("heart_rate", "rmssd", "scl", "skin_temperature", "log_energy", "arm_tilt", "altimeter_sd"):
+            assert not np.array_equal(signal(first, name), signal(other, name)), name
+
+
+def test_too_short_a_lead_in_is_refused() -> None:
+    short = quiet_day()
+    arrays = ["stage", "activity", "intensity", "cadence", "arm_motion", "upright", "climb", "pressure_noise"]
+    arrays += ["arousal", "ambient_celsius", "water", "exercising"]
+    short = replace(short, lead_in_minutes=5, **{name: getattr(short, name)[LEAD_IN - 5 :] for name in arrays})
+    with pytest.raises(ValueError, match="lead_in=5 minutes is below 10"):
+        embody(PERSON, short, 0)
+
+
+def test_two_days_agree_about_the_hour_before_midnight() -> None:
+    person = POPULATIONS["lsm1"].person(3, 1)
+    key = time_key(person.seed, person.index, "body")
+    today, tomorrow = live_through(person, range(5, 7), START)
+    days = []
+    for day, routine in ((5, today), (6, tomorrow)):
+        first = day * MINUTES_PER_DAY - routine.lead_in_minutes
+        hours = clock(routine)
+        rate = heart_rate(person, routine, key, hours, first)
+        tone = autonomic_tone(person, routine, key, rate, first)
+        level, _ = skin_conductance(person, routine, key, hours, first)
+        days.append((routine.lead_in_minutes, rate, skin_temperature(person, routine, key, hours, first), tone, level))
+    (_, rate, celsius, tone, level), (lead, next_rate, next_celsius, next_tone, next_level) = days
+    hour = slice(lead - 60, lead)
+    np.testing.assert_allclose(next_rate[hour], rate[-60:], atol=0.05)
+    np.testing.assert_allclose(next_celsius[hour], celsius[-60:], atol=0.03)
+    for name in ("rr_ms", "breath_hz", "breath_ms", "mayer_ms", "white_ms"):
+        np.testing.assert_allclose(getattr(next_tone, name)[:10], getattr(tone, name)[-10:], rtol=0.01)
+    jump = abs(np.log(next_level[0] / level[-1]))
+    assert jump < 3.0 * np.abs(np.diff(np.log(level))).mean() + 0.1
+
+
+def test_midnight_is_a_minute_like_any_other() -> None:
+    jumps: dict[str, list[float]] = {}
+    usual: dict[str, list[float]] = {}
+    for index in range(12):
+        person = POPULATIONS["lsm1"].person(9, index)
+        latents = [embody(person, routine, 2 + i) for i, routine in enumerate(live_through(person, range(2, 4), START))]
+        for name in ("heart_rate", "rr_mean", "rmssd", "sdnn", "rr_entropy", "skin_temperature", "scl"):
+            before, after = (signal(latent, name) for latent in latents)
+            jumps.setdefault(name, []).append(abs(after[0] - before[-1]))
+            usual.setdefault(name, []).extend(
+                np.abs(np.diff(before[-45:])).tolist() + np.abs(np.diff(after[:45])).tolist()
+            )
+    for name, jump in jumps.items():
+        limit = np.percentile(usual[name], [75, 99.8])
+        assert np.median(jump) <= limit[0], name
+        assert np.max(jump) <= 1.5 * limit[1], name
+
+
+def test_relaxation_equals_small_steps() -> None:
+    rng = np.random.default_rng(0)
+    target = np.repeat(rng.normal(size=20), 7)
+    rise, fall = np.full(target.size, 0.6), np.full(target.size, 2.5)
+    state, expected, parts = target[0], [], 4000
+    for asked, up, down in zip(target, rise, fall, strict=True):
+        path = []
+        for _ in range(parts):
+            path.append(state)
+            state += (asked - state) / ((up if asked > state else down) * parts)
+        expected.append(np.mean(path))
+    np.testing.assert_allclose(relax(target, rise, fall), expected, atol=2e-3)
+
+
+def test_heart_rate_rises_fast_and_recovers_slowly() -> None:
+    n = LEAD_IN + MINUTES_PER_DAY
+    running = np.zeros(n, dtype=np.float32)
+    running[LEAD_IN + 600 : LEAD_IN + 640] = 0.75
+    rest, effort = (
+        heart_rate(PERSON, quiet_day(**c), KEY, clock(quiet_day()), -LEAD_IN) for c in ({}, {"intensity": running})
+    )
+    extra = (effort - rest)[LEAD_IN + 600 :]
+    plateau = extra[10:40].mean()
+    reserve = PERSON.max_hr_bpm - PERSON.resting_hr_bpm
+    assert 0.6 * reserve < plateau < 0.9 * reserve
+    assert 0.7 * plateau < extra[2] < plateau  # three minutes in
+    assert 3.0 < extra[39] - extra[5] < 15.0  # drift over 35 minutes
+    assert 12.0 < extra[39] - extra[40:42].mean() < 45.0  # the first minute of recovery, on its way
+    assert extra[50:55].mean() < 0.25 * plateau
+    fit = replace(PERSON, vo2max_ml_kg_min=55.0)
+    faster = heart_rate(fit, quiet_day(intensity=running), KEY, clock(quiet_day()), -LEAD_IN)[LEAD_IN + 600 :]
+    assert faster[41] < effort[LEAD_IN + 641]
+
+
+def test_arousal_speeds_the_heart_and_damps_vagal_tone() -> None:
+    stressed = quiet_day(arousal=np.ones(LEAD_IN + MINUTES_PER_DAY, dtype=np.float32))
+    calm, tense = embody(PERSON, quiet_day(), 1), embody(PERSON, stressed, 1)
+    assert 2.0 < (signal(tense, "heart_rate") - signal(calm, "heart_rate")).mean() < 10.0
+    assert 0.65 < np.median(signal(tense, "rmssd")) / np.median(signal(calm, "rmssd")) < 0.97
+    assert np.median(signal(tense, "scl")) > 1.1 * np.median(signal(calm, "scl"))
+
+
+def test_skin_follows_air_and_sweat_outlasts_the_run() -> None:
+    n = LEAD_IN + MINUTES_PER_DAY
+    warm = quiet_day(ambient_celsius=np.full(n, 30.0, dtype=np.float32))
+    cool, hot = embody(PERSON, quiet_day(), 1), embody(PERSON, warm, 1)
+    assert 0.1 * 8 < (signal(hot, "skin_temperature") - signal(cool, "skin_temperature")).mean() < 0.45 * 8
+    assert 0.02 * 8 < np.log(signal(hot, "scl") / signal(cool, "scl")).mean() < 0.2 * 8
+    running = np.zeros(n, dtype=np.float32)
+    running[LEAD_IN + 600 : LEAD_IN + 640] = 0.75
+    ran = embody(PERSON, quiet_day(intensity=running), 1)
+    ratio = signal(ran, "scl") / signal(cool, "scl")
+    assert ratio[590] == pytest.approx(1.0)
+    assert 2.0 < ratio[650] < 25.0
+    assert ratio[760] < 1.3
+    assert (signal(ran, "skin_temperature") - signal(cool, "skin_temperature"))[604:612].min() < -0.3
+
+
+def test_conductance_value_and_slope_are_one_line() -> None:
+    latent = embody(PERSON, full_day(), 1)
+    value, slope = signal(latent, "scl"), signal(latent, "scl_slope")
+    np.testing.assert_allclose(np.diff(value), 0.5 * (slope[1:] + slope[:-1]), atol=1e-5)
+
+
+def test_trailing_median_equals_sorting() -> None:
+    values = np.random.default_rng(1).normal(size=300)
+    padded = np.concatenate([np.repeat(values[:1], 4), values])
+    expected = [np.median(padded[i : i + 5]) for i in range(values.size)]
+    np.testing.assert_array_equal(trailing_median(values), expected)
+
+
+def test_altimeter_sees_a_floor_a_minute() -> None:
+    climb = np.full(LEAD_IN + MINUTES_PER_DAY, 3.0, dtype=np.float32)
+    still = np.zeros(LEAD_IN + MINUTES_PER_DAY, dtype=np.float32)
+    spread = altimeter_spread(quiet_day(climb=climb, arm_motion=still), KEY, 0)
+    assert np.median(spread) == pytest.approx(3.0 * 0.12 / np.sqrt(12.0), rel=0.02)
+    windy = altimeter_spread(quiet_day(pressure_noise=still + 0.5, arm_motion=still), KEY, 0)
+    assert np.median(windy) == pytest.approx(0.5, rel=0.02)
+
+
+def test_accelerometer_features_agree_with_one_another() -> None:
+    features, motion_g = accelerometer(full_day(), KEY, MINUTES_PER_DAY)
+    assert set(features) == set(FEATURES)
+    np.testing.assert_allclose(features["log_energy"], np.log(1500.0 * motion_g**2), atol=1e-4)
+    walk, run, sleep, desk = slice(722, 738), slice(1022, 1058), slice(30, 400), slice(600, 700)
+    assert 5.0 < np.median(features["log_energy"][walk]) - np.median(features["log_energy"][sleep]) < 11.0
+    assert 1.6 < np.median(features["log_energy"][run]) - np.median(features["log_energy"][walk]) < 4.2
+    assert 1.8 < np.median(features["log_energy"][desk]) - np.median(features["log_energy"][sleep]) < 5.5
+    assert 0.22 < np.median(features["zero_crossing_mean"][walk]) < 0.6
+    assert 0.15 < np.median(features["zero_crossing_mean"][run]) < 0.4
+    assert 2.2 < np.median(features["kurtosis"][walk]) < 7.0
+    assert 6.0 < np.median(features["kurtosis"][sleep]) < 120.0
+    rhythm = features["zero_crossing_sd"] / features["zero_crossing_mean"]
+    assert np.median(rhythm[walk]) < 0.5 < np.median(rhythm[desk])
+    assert features["steps"][walk].tolist() == [105.0] * 16
+    assert set(features["sleep_coefficient"].tolist()) <= set(range(16))
+
+
+def test_more_motion_is_more_energy_and_less_noise() -> None:
+    n = LEAD_IN + MINUTES_PER_DAY
+    steps = [0.0, 0.3, 1.0, 3.0]
+    rows = [accelerometer(quiet_day(arm_motion=np.full(n, level, dtype=np.float32)), KEY, 0) for level in steps]
+    for (less, less_g), (more, more_g) in pairwise(rows):
+        assert (more_g >= less_g).all()
+        for name in ("log_energy", "zero_crossing_mean", "jerk_ratio"):  # gestures are slower than sensor noise
+            assert np.median(more[name]) > np.median(less[name]), name
+
+
+def test_sensor_noise_hides_small_movements_first() -> None:
+    features, motion_g = accelerometer(full_day(), KEY, 0)
+    same = with_sensor_noise(features, motion_g, 0.0)
+    noisy = with_sensor_noise(features, motion_g, 0.02)
+    for name in FEATURES:
+        np.testing.assert_allclose(same[name], features[name], rtol=1e-4, atol=1e-4)
+    gained = noisy["log_energy"] - features["log_energy"]
+    assert (gained > 0.0).all()
+    assert np.median(gained[30:400]) > 2.0
+    assert np.median(gained[1022:1058]) < 0.01
+
+
+@cache
+def people() -> dict[str, Floats]:
+    """Truth of 40 people's days with what they did, pooled: arrays [40, 1440] by name."""
+    population = POPULATIONS["lsm1"]
+    pooled: dict[str, list[Floats]] = {}
+    for index in range(40):
+        person = population.person(21, index)
+        routine = live(person, 4, START)
+        latent = embody(person, routine, 4)
+        day = slice(routine.lead_in_minutes, None)
+        facts = {name: latent.truth[i] for i, name in enumerate(NAMES)}
+        for name in ("stage", "intensity", "upright", "cadence"):
+            facts[name] = getattr(routine, name)[day]
+        facts["resting"] = np.full(MINUTES_PER_DAY, person.resting_hr_bpm)
+        facts["rmssd_night"] = np.full(MINUTES_PER_DAY, person.rmssd_night_ms)
+        for name, values in facts.items():
+            pooled.setdefault(name, []).append(values)
+    return {name: np.array(rows, dtype=np.float64) for name, rows in pooled.items()}
+
+
+def autocorrelation(rows: Floats, lag: int) -> float:
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    return float(np.median((centred[:, lag:] * centred[:, :-lag]).mean(axis=1) / centred.var(axis=1)))
+
+
+def test_norms_of_heart_rate() -> None:
+    p = people()
+    rate, steps, asleep = p["heart_rate"], p["steps"], p["stage"] != Stage.AWAKE
+    still = ~asleep & (steps == 0) & (p["upright"] < 0.3) & (p["intensity"] < 0.08)
+    over = rate - p["resting"]
+    assert 9.0 < over.mean() < 15.5  # norm hr_24h_minus_rhr
+    assert -7.0 < over[asleep].mean() < 1.0  # norm hr_over_rhr_sleep
+    assert 5.0 < over[still].mean() < 16.0  # norm hr_over_rhr_sed
+    assert 20.0 < over[(steps > 80) & (steps < 125)].mean() < 46.0  # norm hr_over_rhr_walk
+    assert 0.72 < rate[asleep].mean() / rate[~asleep].mean() < 0.87  # norm hr_sleep_dip
+    assert 1.0 < rate[p["stage"] == Stage.REM].mean() - rate[p["stage"] == Stage.DEEP].mean() < 6.0  # norm hr_n3_vs_rem
+    steps_to_rate = [
+        rate[(steps >= low) & (steps <= high)].mean()
+        for low, high in ((0, 0), (1, 20), (21, 60), (61, 100), (101, 300))
+    ]
+    for found, real in zip(steps_to_rate, (69.0, 82.0, 89.0, 98.0, 118.0), strict=True):  # Fitabase
+        assert abs(found - real) < 12.0
+    assert steps_to_rate == sorted(steps_to_rate)
+    for lag, low, high in ((1, 0.90, 0.97), (10, 0.60, 0.80), (60, 0.28, 0.56)):  # Fitabase .935, .669, .369
+        assert low < autocorrelation(rate, lag) < high, lag
+
+
+def test_norms_of_variability() -> None:
+    p = people()
+    asleep = p["stage"] != Stage.AWAKE
+    still = ~asleep & (p["steps"] == 0) & (p["upright"] < 0.3) & (p["intensity"] < 0.08)
+    night = np.array([row[mask].mean() for row, mask in zip(p["rmssd"], asleep, strict=True) if mask.any()])
+    wanted = np.array([row[0] for row, mask in zip(p["rmssd_night"], asleep, strict=True) if mask.any()])
+    assert 0.9 < np.median(night / wanted) < 1.1
+    day = np.array([row[mask].mean() for row, mask in zip(p["rmssd"], still, strict=True) if mask.any()])
+    assert 1.15 < np.median(night) / np.median(day) < 2.0  # norm rmssd_night_day_ratio
+    assert 38.0 < np.median(p["sdnn"][still]) < 72.0  # norm sdnn_awake_5min
+    assert 42.0 < np.median(p["sdnn"][asleep]) < 90.0  # norm sdnn_sleep_5min
+    at_40 = (p["rmssd"] > 37.0) & (p["rmssd"] < 43.0) & (still | asleep)
+    assert 33.0 < np.median(p["pnn30"][at_40]) < 54.0  # norm pnn30_at_rmssd40
+    spread = ((p["rr_p80"] - p["rr_p20"]) / p["sdnn"])[still | asleep]
+    assert 1.35 < np.median(spread) < 1.85  # norm rr_spread_identity
+    assert np.median(p["rr_mean"] * p["heart_rate"]) / 60_000.0 == pytest.approx(1.0, abs=0.03)  # norm rr_mean_identity
+    hard = embody(PERSON, quiet_day(intensity=np.full(LEAD_IN + MINUTES_PER_DAY, 0.75, dtype=np.float32)), 0)
+    assert 2.0 < np.median(signal(hard, "rmssd")) < 15.0  # norm rmssd_exercise
+
+
+def test_norms_of_skin() -> None:
+    p = people()
+    asleep = p["stage"] != Stage.AWAKE
+    celsius = p["skin_temperature"]
+    rise = [row[mask].mean() - row[~mask].mean() for row, mask in zip(celsius, asleep, strict=True) if mask.any()]
+    assert 1.2 < np.mean(rise) < 3.4  # norm tmp_diff_young
+    assert 33.3 < celsius[asleep].mean() < 35.9  # norms tmp_night_goodale, tmp_young_sleep
+    assert 29.8 < celsius[~asleep].mean() < 33.8  # norms tmp_seated_median, tmp_young_awake
+    assert 0.93 < autocorrelation(celsius, 1) < 0.999
+    awake = np.where(asleep, np.nan, p["scl"])
+    level = np.nanmedian(awake, axis=1)
+    assert 0.2 < np.median(level) < 1.5  # norm scl_person_median
+    assert 0.7 < np.log(level).std() < 1.4  # norm scl_lnsd_between with a wider margin for 40 people
+    assert 0.95 < autocorrelation(np.log(p["scl"]), 1) < 0.995  # .98
+    assert 0.2 < autocorrelation(np.log(p["scl"]), 60) < 0.6  # .36
+    slope = p["scl_slope"][~asleep]
+    assert -0.6 < np.percentile(slope, 5) < -0.05  # norm scl_slope_p5
+    assert abs(np.median(slope)) < 0.03  # norm scl_slope_median
+
+
+def test_golden_numbers_of_a_day_made_by_hand() -> None:
+    """Means and spreads of every signal. ``EVERYWEAR_WRITE_GOLDEN=1`` writes them anew, after a wanted change."""
+    latent = embody(PERSON, full_day(), 3)
+    found = {
+        name: {"mean": round(float(row.mean(dtype=np.float64)), 4), "sd": round(float(row.std(dtype=np.float64)), 4)}
+        for name, row in zip(NAMES, latent.truth, strict=True)
+    }
+    if os.environ.get("EVERYWEAR_WRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    assert list(golden) == list(found)
+    for name, numbers in golden.items():
+        assert found[name] == pytest.approx(numbers, rel=2e-3, abs=2e-3), name

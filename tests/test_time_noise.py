@@ -1,0 +1,76 @@
+"""Noise addressed by time: exact normals, the same from wherever they are asked, on machines that cannot cache."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba.core import caching
+from scipy import stats
+
+from simulator.noise import compiled, time_key, uniform, wander, white
+
+KEY = time_key(1, "test")
+
+
+def test_normals_are_normal_into_the_tails() -> None:
+    n = 2_000_000
+    z = white(KEY, 0, 0, n)
+    assert stats.kstest(z[:200_000], "norm").pvalue > 1e-3
+    for bound in (1.0, 2.0, 3.0, 3.6, 3.7, 4.5):  # 3.654 is where the ziggurat's tail begins
+        for side in (z > bound, z < -bound):
+            expected = stats.norm.sf(bound)
+            assert abs(side.mean() - expected) < 4.5 * np.sqrt(expected / n), bound
+    assert abs(z.mean()) < 4.5 / np.sqrt(n)
+    assert abs(z.var() - 1.0) < 4.5 * np.sqrt(2.0 / n)
+    assert abs(stats.kurtosis(z)) < 4.5 * np.sqrt(24.0 / n)
+
+
+def test_neighbours_lanes_and_keys_are_independent() -> None:
+    n = 200_000
+    here = white(KEY, 3, 0, n)
+    others = {
+        "next minute": white(KEY, 3, 1, n),
+        "next lane": white(KEY, 4, 0, n),
+        "next key": white(time_key(2, "test"), 3, 0, n),
+        "squares": white(KEY, 3, 1, n) ** 2 - 1.0,
+    }
+    for name, other in others.items():
+        assert abs(np.corrcoef(here, other)[0, 1]) < 4.5 / np.sqrt(n), name
+
+
+def test_uniforms_fill_the_unit_interval() -> None:
+    u = uniform(KEY, 1, -500_000, 1_000_000)
+    assert 0.0 < u.min() < 1e-4
+    assert 1.0 - 1e-4 < u.max() < 1.0
+    assert stats.kstest(u[:200_000], "uniform").pvalue > 1e-3
+
+
+@given(start=st.integers(-(10**6), 10**6), shift=st.integers(0, 5_000), tau=st.sampled_from([1.0, 7.0, 90.0, 3000.0]))
+def test_whoever_asks_for_a_minute_gets_the_same(start: int, shift: int, tau: float) -> None:
+    n = shift + 20
+    np.testing.assert_array_equal(white(KEY, 2, start, n)[shift:], white(KEY, 2, start + shift, 20))
+    np.testing.assert_allclose(wander(KEY, 2, tau, start, n)[shift:], wander(KEY, 2, tau, start + shift, 20), atol=5e-4)
+
+
+@pytest.mark.parametrize("tau", [3.0, 60.0])
+def test_wander_has_unit_variance_and_exponential_memory(tau: float) -> None:
+    n = 400_000
+    x = wander(KEY, 5, tau, 0, n)
+    error = 4.5 * np.sqrt(2.0 * tau / n)  # standard errors of an autocorrelation with n / (2 tau) independent values
+    assert abs(x.var() - 1.0) < 2.0 * error
+    for lag in (1, int(tau), 3 * int(tau)):
+        assert abs(np.mean(x[lag:] * x[:-lag]) - np.exp(-lag / tau)) < 2.0 * error
+
+
+def test_code_compiles_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nowhere:
+        @classmethod
+        def from_function(cls, _function: object, _path: str) -> None:
+            return None
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [Nowhere])
+
+    def twice(x: float) -> float:
+        return 2.0 * x
+
+    assert compiled(twice)(4.0) == 8.0
