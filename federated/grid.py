@@ -7,8 +7,7 @@ clients that do nothing; this takes milliseconds.
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -26,14 +25,18 @@ class InProcessGrid(Grid):
         client_app: The app.
         nodes: Number of clients; client i has ``partition-id`` i.
         run_config: What ``flwr run --run-config`` would hold.
-        workers: Clients that run at once.
+        on_answer: Called after every client's answer, for progress.
     """
 
     def __init__(
-        self, client_app: ClientApp, nodes: int, run_config: Mapping[str, str | int | float | bool], workers: int = 1
+        self,
+        client_app: ClientApp,
+        nodes: int,
+        run_config: Mapping[str, str | int | float | bool],
+        on_answer: Callable[[], object] | None = None,
     ) -> None:
         self._app = client_app
-        self._workers = workers
+        self._on_answer = on_answer
         self._message_ids = itertools.count(1)
         self._replies: dict[str, Message] = {}
         self._contexts = {
@@ -85,14 +88,16 @@ class InProcessGrid(Grid):
         pending = list(messages)
         for message in pending:
             message.metadata.__dict__["_message_id"] = str(next(self._message_ids))
-        with ThreadPoolExecutor(self._workers) as pool:
-            return list(zip(pending, pool.map(self._one, pending), strict=True))
+        return [(message, self._one(message)) for message in pending]
 
     def _one(self, message: Message) -> Message:
         try:
-            return self._app(copy.deepcopy(message), self._contexts[message.metadata.dst_node_id])
+            reply = self._app(copy.deepcopy(message), self._contexts[message.metadata.dst_node_id])
         except Exception as error:  # a client's fault of any kind is that client's error reply, as in Flower's runtimes
-            return Message(Error(code=0, reason=f"{type(error).__name__}: {error}"), reply_to=message)
+            reply = Message(Error(code=0, reason=f"{type(error).__name__}: {error}"), reply_to=message)
+        if self._on_answer is not None:
+            self._on_answer()
+        return reply
 
 
 def drive(server_app: ServerApp, grid: Grid, run_config: Mapping[str, str | int | float | bool]) -> None:

@@ -49,6 +49,11 @@ class Site:
         """Who this is."""
         return self.experiment.makers[self.number]
 
+    @property
+    def settled(self) -> bool:
+        """Whether the maker has its people."""
+        return (self.folder / "data").exists()
+
     def dataset(self) -> Dataset:
         """The maker's people."""
         return open_dataset(self.folder / "data")
@@ -102,14 +107,16 @@ def people_of(experiment: Experiment, maker: Maker) -> Cohort:
     )
 
 
-def settle(site: Site, workers: int = 1) -> None:
-    """Give the maker its people, unless it has them."""
-    folder = site.folder / "data"
-    if folder.exists():
-        return
+def settle(site: Site) -> str:
+    """Give the maker its people, unless it has them; its name when done."""
+    if site.settled:
+        return site.maker.name
     cohort = people_of(site.experiment, site.maker)
     made_by = {"maker": site.maker.name, "experiment": site.experiment.digest, "seed": site.experiment.seed}
-    write_dataset(folder, cohort.recordings(workers), cohort.people_table(), made_by=made_by, truth=False)
+    write_dataset(
+        site.folder / "data", cohort.recordings(), cohort.people_table(), made_by=made_by, truth=False, reasons=False
+    )
+    return site.maker.name
 
 
 def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: int) -> Theta:
@@ -134,7 +141,7 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
     unpack(model, theta)
     dataset = site.dataset()
     steps = range(round_number * experiment.rounds.steps, (round_number + 1) * experiment.rounds.steps)
-    asked = (theta.tobytes(), experiment.to_json().encode(), dataset.sha256.encode())
+    asked = (theta.tobytes(), experiment.to_json().encode(), str(dataset.manifest["sha256"]).encode())
     release = Release.of(
         plan,
         steps=len(steps),
@@ -194,4 +201,3 @@ class PeopleWindows:
         """People as the first dimension: [people, k, ...]."""
         fields = ("values", "observed", "slot", "hidden")
         return Batch(*(torch.stack([getattr(person, field) for person in people]) for field in fields))
-

@@ -1,4 +1,4 @@
-"""What is added to Flower's strategies, by wrapping: public weights, differing sensors, rounds that may not be empty."""
+"""What is added to Flower's strategies, by wrapping: public weights, differing sensors, no empty round."""
 
 from collections.abc import Iterable, Mapping
 

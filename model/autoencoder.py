@@ -10,6 +10,8 @@ Two decoders. ``full`` is the papers': every place, seen or a learnable mask tok
 ``lean`` asks only about the places that are scored: each is a query of position and mask token that attends to the
 encoded patches, and never to other queries, so cost follows what is asked (CrossMAE [3] is the same idea for images).
 
+Predictions start from plain averages of what is seen of the same signal nearby (``anchors``), which the decoder blends.
+
 Every parameter lives in Linear, LayerNorm or Embedding, so per-person gradients work with hooks; leading dimensions are
 free, so that a person's windows can be one record: [people, windows, ...] has the person as dimension 0 throughout.
 
@@ -47,6 +49,8 @@ class Architecture:
         decoder_width: Decoder width.
         decoder_depth: Decoder blocks.
         decoder_heads: Decoder heads.
+        anchor_minutes: Reaches of the plain averages that predictions start from, see ``MaskedAutoencoder.anchors``; ()
+            predicts from nothing, as the papers do.
     """
 
     window_minutes: int = MINUTES_PER_DAY
@@ -59,8 +63,10 @@ class Architecture:
     decoder_width: int = 128
     decoder_depth: int = 2
     decoder_heads: int = 4
+    anchor_minutes: tuple[float, ...] = (5.0, 30.0, 1e6)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "anchor_minutes", tuple(self.anchor_minutes))  # JSON has lists
         if not 0 < self.window_minutes <= MINUTES_PER_DAY or self.window_minutes % self.patch_minutes:
             raise ValueError(f"{self.window_minutes=} is not a multiple of {self.patch_minutes=} within a day")
         if MINUTES_PER_DAY % self.patch_minutes or self.patch_minutes % 10:
@@ -68,6 +74,8 @@ class Architecture:
         for width, heads in ((self.width, self.heads), (self.decoder_width, self.decoder_heads)):
             if width % heads or width % 2:
                 raise ValueError(f"{width=} is odd or not a multiple of {heads=}")
+        if any(reach <= 0 for reach in self.anchor_minutes):
+            raise ValueError(f"{self.anchor_minutes=} are not positive")
         if self.decoder not in ("lean", "full"):
             raise ValueError(f"{self.decoder=} is neither 'lean' nor 'full'")
 
@@ -100,11 +108,11 @@ def _lsm1(
 ) -> Architecture:
     """LSM-1: five hours, patches of 10 minutes by 5 signals over 30 padded rows, full decoder ([1], Table 8)."""
     shape = _shape(width, depth, heads, decoder_width, decoder_depth, decoder_heads)
-    return replace(shape, window_minutes=300, patch_signals=5, decoder="full")
+    return replace(shape, window_minutes=300, patch_signals=5, decoder="full", anchor_minutes=())
 
 
 SIZES: Final[dict[str, Architecture]] = {
-    "xxs": _shape(48, 2, 4, 48, 1, 4),  # 0.1 M parameters
+    "xxs": _shape(48, 2, 2, 48, 1, 2),  # 0.1 M parameters
     "xs": _shape(96, 3, 4, 64, 1, 4),  # 0.4 M
     "s": _shape(128, 4, 4, 96, 2, 4),  # 1.1 M
     "m": _shape(192, 12, 3, 128, 4, 4),  # 6 M
@@ -227,6 +235,7 @@ class MaskedAutoencoder(nn.Module):
         self.decoder = nn.ModuleList([Block(a.decoder_width, a.decoder_heads, crosses) for _ in range(a.decoder_depth)])
         self.decoder_norm = nn.LayerNorm(a.decoder_width)
         self.head = nn.Linear(a.decoder_width, a.cells)
+        self.blend = nn.Linear(a.decoder_width, len(a.anchor_minutes)) if a.anchor_minutes else None
         initialise(self, seed)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -235,7 +244,7 @@ class MaskedAutoencoder(nn.Module):
         seen = self.encode(batch, values, observed)
         scored = batch.hidden & observed.any(-1)
         place, asked = gather_first(scored)
-        predicted = self.decode(seen, place, batch.slot)
+        predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, observed))
         weight = take(observed, place) & asked[..., None]
         error = (predicted - take(values, place)).square() * weight
         return error.sum((-2, -1)) / weight.sum((-2, -1)).clamp(min=1)
@@ -245,7 +254,8 @@ class MaskedAutoencoder(nn.Module):
         values, observed = self.patches(batch)
         seen = self.encode(batch, values, observed)
         place, asked = gather_first(batch.hidden)
-        predicted = torch.where(asked[..., None], self.decode(seen, place, batch.slot), take(values, place))
+        predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, observed))
+        predicted = torch.where(asked[..., None], predicted, take(values, place))
         index = place[..., None].expand(predicted.shape)
         return self.windows(values.scatter(-2, index, predicted.to(values.dtype)))
 
@@ -266,14 +276,37 @@ class MaskedAutoencoder(nn.Module):
             tokens = block(tokens, keep)
         return Seen(self.norm(tokens), keep, place)
 
-    def decode(self, seen: Seen, place: Tensor, slot: Tensor) -> Tensor:
+    def anchors(self, batch: Batch, values: Tensor, observed: Tensor) -> Tensor:
+        """What is seen of the same signals around each place, at several reaches: [..., places, reaches].
+
+        Averages of the seen cells, weighted by exp(-lag / reach), 0 where none is seen; the longest reach is the
+        window's mean. The decoder blends them and adds a correction, so that it learns only what they do not say.
+        Without them a small model spends its first thousand steps on learning to copy (docs/diary.md).
+        """
+        a = self.architecture
+        there = observed & ~batch.hidden[..., None]
+        grid = (a.grid.rows, a.grid.columns)
+        total, count = (
+            (values * there).sum(-1).unflatten(-1, grid),
+            there.sum(-1).to(values.dtype).unflatten(-1, grid),
+        )
+        column = torch.arange(a.grid.columns, device=values.device, dtype=values.dtype)
+        lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
+        found = []
+        for reach in a.anchor_minutes:
+            kernel = torch.exp(-lag_minutes / reach)
+            weight = count @ kernel
+            found.append(((total @ kernel) / weight.clamp(min=1e-6)).flatten(-2))
+        return torch.stack(found, dim=-1) if found else values[..., :0]
+
+    def decode(self, seen: Seen, place: Tensor, slot: Tensor, anchors: Tensor) -> Tensor:
         """Predict the patches at ``place`` int64 [..., m]: [..., m, cells]."""
         memory = self.bridge(seen.tokens)
         if self.architecture.decoder == "lean":
             x = self._questions(place, slot)
             for block in self.decoder:
                 x = block(x, seen.keep, memory)
-            return self.head(self.decoder_norm(x))  # type: ignore[no-any-return]
+            return self._predict(x, take(anchors, place))
         everywhere = torch.arange(self.architecture.grid.places, device=place.device)
         x = self._questions(everywhere.repeat((*place.shape[:-1], 1)), slot)
         at_seen = take(x, seen.place) - self._mask(seen.place) + memory[..., 1:, :]
@@ -281,7 +314,14 @@ class MaskedAutoencoder(nn.Module):
         x = x.scatter(-2, seen.place[..., None].expand(at_seen.shape), at_seen)
         for block in self.decoder:
             x = block(x, None)
-        return self.head(self.decoder_norm(take(x, place)))  # type: ignore[no-any-return]
+        return self._predict(take(x, place), take(anchors, place))
+
+    def _predict(self, x: Tensor, anchors: Tensor) -> Tensor:
+        x = self.decoder_norm(x)
+        correction: Tensor = self.head(x)
+        if self.blend is None:
+            return correction
+        return correction + (self.blend(x).softmax(-1) * anchors).sum(-1, keepdim=True)
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """One vector a window, [..., width]: the mean of its seen patches; the summary token where none is seen."""

@@ -239,7 +239,7 @@ def load_model(folder: Path) -> tuple[MaskedAutoencoder, Normaliser]:
     try:
         content = json.loads(path.read_text())
         architecture = Architecture(**content["architecture"])
-        normaliser = Normaliser(**{k: tuple(v) for k, v in content["normaliser"].items()})
+        normaliser = Normaliser(**content["normaliser"])
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file, expected a model folder written by `everywear train`") from error
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

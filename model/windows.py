@@ -23,22 +23,31 @@ MIN_OBSERVED_SHARE = 0.2  # LSM-2 leaves out days that lack more than 80 % of th
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """Global z-score per signal (LSM-1 section 3.1); its constants come from a public cohort, never a private one.
+    """Global z-score per signal (LSM-1 section 3.1), clipped; constants come from a public cohort, never a private one.
+
+    Skin conductance slope, kurtosis and pressure have tails of tens of standard deviations, which would otherwise be
+    all that a squared error speaks of; SensorFM clips at 5, too (arXiv:2605.22759). Everything scored is in these units.
 
     Attributes:
         mean: One number a signal, in the signal's unit.
         sd: One positive number a signal, in the signal's unit.
+        clip_z: Largest absolute z-score.
     """
 
     mean: tuple[float, ...]
     sd: tuple[float, ...]
+    clip_z: float = 5.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(self.mean))  # JSON has lists
+        object.__setattr__(self, "sd", tuple(self.sd))
         for field, numbers in (("mean", self.mean), ("sd", self.sd)):
             if len(numbers) != N_SIGNALS or not np.isfinite(numbers).all():
                 raise DataError(f"normaliser: {field} has {len(numbers)} numbers, expected {N_SIGNALS} finite ones")
         if min(self.sd) <= 0:
             raise DataError(f"normaliser: sd {min(self.sd)} of {NAMES[int(np.argmin(self.sd))]} is not positive")
+        if not self.clip_z > 0:
+            raise DataError(f"normaliser: clip_z {self.clip_z} is not positive")
 
     @classmethod
     def fit(cls, recordings: Iterable[Recording]) -> Self:
@@ -64,12 +73,13 @@ class Normaliser:
         return cls(tuple((first + total / seen).tolist()), tuple(sd.tolist()))
 
     def apply(self, values: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Measured values [..., 26, minutes] -> z-scores of the same shape, 0 where not observed."""
+        """Measured values [..., 26, minutes] -> clipped z-scores of the same shape, 0 where not observed."""
         mean, sd = np.float32(self.mean)[:, None], np.float32(self.sd)[:, None]
-        return np.where(observed, (values - mean) / sd, np.float32(0))
+        z = np.clip((values - mean) / sd, -self.clip_z, self.clip_z)
+        return np.where(observed, z, np.float32(0)).astype(np.float32)
 
     def invert(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Z-scores [..., 26, minutes] -> the signals' units."""
+        """Z-scores [..., 26, minutes] -> the signals' units; what was clipped stays so."""
         return z * np.float32(self.sd)[:, None] + np.float32(self.mean)[:, None]
 
 

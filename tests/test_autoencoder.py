@@ -121,6 +121,26 @@ def test_a_window_with_nothing_in_it_is_finite(decoder: str) -> None:
     assert torch.isfinite(model.embed_windows(empty)).all()
 
 
+@settings(max_examples=6, deadline=None)
+@given(seed=seeds)
+@torch.no_grad()
+def test_anchors_are_weighted_means_of_what_is_seen(seed: int) -> None:
+    """Slow oracle, place by place; the endless reach is the mean of the signal's seen cells."""
+    model = model_of(TINY)
+    batch = batch_of(TINY, seed, n=1)
+    values, observed = model.patches(batch)
+    there = (observed & ~batch.hidden[..., None])[0].double()
+    found = model.anchors(batch, values, observed)[0]
+    columns = TINY.grid.columns
+    for place in (0, 7, 13 * columns + 4, 25 * columns + 9):
+        row = slice(place // columns * columns, (place // columns + 1) * columns)
+        lag = 10.0 * (torch.arange(columns) - place % columns).abs()[:, None]
+        for i, reach in enumerate(TINY.anchor_minutes):
+            weight = there[row] * torch.exp(-lag / reach)
+            expected = (values[0, row] * weight).sum() / weight.sum() if weight.sum() > 0 else 0.0
+            assert float(found[place, i]) == pytest.approx(float(expected), abs=2e-4)
+
+
 @torch.no_grad()
 def test_patches_and_windows_are_inverse() -> None:
     for rows in (1, 5):
@@ -182,7 +202,8 @@ def _count(a: Architecture) -> int:
     encoder += a.depth * block(a.width, False)
     decoder = a.width * a.decoder_width + a.decoder_width + a.decoder_width + (a.grid.rows + slots) * a.decoder_width
     decoder += a.decoder_depth * block(a.decoder_width, a.decoder == "lean") + 2 * a.decoder_width
-    return encoder + decoder + a.decoder_width * a.cells + a.cells
+    blend = (a.decoder_width + 1) * len(a.anchor_minutes)
+    return encoder + decoder + a.decoder_width * a.cells + a.cells + blend
 
 
 def test_the_count_by_arithmetic_is_the_modules() -> None:

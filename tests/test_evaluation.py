@@ -1,5 +1,7 @@
 """The tasks hide what they say, the simple methods fill as a slow loop would, the figures are scikit-learn's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -135,6 +137,7 @@ def test_a_perfect_and_a_worse_method_are_told_apart() -> None:
     assert overall["linear"].saving == 0
     assert overall["linear"].saving_interval == (0, 0)
     for row in rows:
+        assert row.interval is not None
         assert row.interval[0] <= row.mse <= row.interval[1] or row.people < 3
         assert row.mae <= np.sqrt(row.mse) + 1e-9
     assert {row.signal for row in rows} <= {*NAMES, "all"}
@@ -164,7 +167,7 @@ def test_windows_are_the_same_whoever_else_is_there() -> None:
 
 
 def test_patches_of_five_signals_are_asked_for_the_same_gap() -> None:
-    model = MaskedAutoencoder(Architecture(**{**_fields(SHAPE), "patch_signals": 5}), 0)
+    model = MaskedAutoencoder(replace(SHAPE, patch_signals=5), 0)
     days = wavy_days(2)
     windows = sample_windows(days, 300, 1, 0)
     hidden = hide(Task("temporal_interpolation", 30), GRID, np.ones((2, 26, 300), bool), stream(0))
@@ -181,7 +184,3 @@ def test_unknown_tasks_and_unusable_people_are_errors() -> None:
     days.observed[:] = False
     with pytest.raises(DataError, match="nobody has a window"):
         evaluate({}, days, minutes=300, windows_per_person=1, seed=0)
-
-
-def _fields(architecture: Architecture) -> dict[str, int]:
-    return {name: getattr(architecture, name) for name in architecture.__slots__}

@@ -54,7 +54,7 @@ class Row:
         mae: Mean absolute error, z.
         mse: Mean squared error, z^2.
         interval: 95 % bootstrap interval of ``mse`` over people.
-        saving: 1 - mse / mse of linear interpolation.
+        saving: 1 - mse / mse of linear interpolation; None where that makes no error.
         saving_interval: Its 95 % interval over the same resampled people.
         n: Cells scored.
         people: People they come from.
@@ -66,9 +66,9 @@ class Row:
     method: str
     mae: float
     mse: float
-    interval: tuple[float, float]
-    saving: float
-    saving_interval: tuple[float, float]
+    interval: tuple[float, float] | None
+    saving: float | None
+    saving_interval: tuple[float, float] | None
     n: int
     people: int
 
@@ -221,7 +221,7 @@ def _rows(task: Task, by_method: Mapping[str, Errors], seed: int) -> Iterator[Ro
     reference = by_method[REFERENCE]
     for method, error in by_method.items():
         mae, mse, interval = error.mae(), error.mse(), error.mse_intervals(seed)
-        saving, saving_interval = 1 - mse / reference.mse(), error.saving_intervals(reference, seed)
+        saving, saving_interval = error.saving(reference), error.saving_intervals(reference, seed)
         cells, people = error.cells.sum(0), (error.cells > 0).sum(0)
         for i, signal in enumerate((*NAMES, "all")):
             if not np.isfinite(mse[i]):
@@ -234,9 +234,14 @@ def _rows(task: Task, by_method: Mapping[str, Errors], seed: int) -> Iterator[Ro
                 method=method,
                 mae=float(mae[i]),
                 mse=float(mse[i]),
-                interval=(float(interval[0, i]), float(interval[1, i])),
-                saving=float(saving[i]),
-                saving_interval=(float(saving_interval[0, i]), float(saving_interval[1, i])),
+                interval=_pair(interval[:, i]),
+                saving=float(saving[i]) if np.isfinite(saving[i]) else None,
+                saving_interval=_pair(saving_interval[:, i]),
                 n=int(cells.sum() if whole else cells[i]),
                 people=int((error.cells.sum(1) > 0).sum() if whole else people[i]),
             )
+
+
+def _pair(bounds: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Bounds as plain numbers; None where there are none."""
+    return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None

@@ -45,9 +45,13 @@ class Errors:
         """Bootstrap interval over people of ``mse``: [2, signals + 1]."""
         return _interval(self._resampled(seed))
 
+    def saving(self, other: "Errors") -> Floats:
+        """1 - mse / other's mse: [signals + 1]; NaN where the other makes no error."""
+        return _saving(self.mse(), other.mse())
+
     def saving_intervals(self, other: "Errors", seed: int) -> Floats:
-        """Interval of 1 - mse / other's mse over the same resampled people: [2, signals + 1]; above 0 means better."""
-        return _interval(1 - self._resampled(seed) / other._resampled(seed))
+        """Interval of ``saving`` over the same resampled people: [2, signals + 1]; above 0 means better."""
+        return _interval(_saving(self._resampled(seed), other._resampled(seed)))
 
     def _resampled(self, seed: int) -> Floats:
         people = len(self.cells)
@@ -79,6 +83,10 @@ def _means(total: Floats, cells: Floats) -> Floats:
         np.where(scored, by_signal, 0).sum(-1, keepdims=True), n, out=np.full(n.shape, np.nan), where=n > 0
     )
     return np.concatenate([by_signal, average], axis=-1)
+
+
+def _saving(mine: Floats, theirs: Floats) -> Floats:
+    return 1 - np.divide(mine, theirs, out=np.full(mine.shape, np.nan), where=theirs > 0)
 
 
 def _interval(resampled: Floats) -> Floats:

@@ -1,0 +1,335 @@
+"""A whole run, stage by stage: public people, warm start, makers, rounds, evaluation. What is done is never redone.
+
+A run folder::
+
+    experiment.json            what is run
+    public/train, validation   simulated public people; public/model: the warm start
+    vendors/NAME               a maker's site: data, ledger, key
+    server/round.safetensors   the model after the last finished round
+    model/                     the federated model
+    test/                      held-out simulated people
+    records.jsonl              what the report is made from
+
+Each stage leaves its result whole or not at all, so a run that was killed goes on where it stopped, and ends with the
+same model, ledgers and figures.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, count, pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from federated.experiment import Experiment, load
+from federated.flower import through_flower
+from federated.grid import InProcessGrid, drive
+from federated.maker import Site, people_of, settle
+from federated.parameters import unpack
+from federated.server_app import last_round
+from federated.study.records import Records
+from model.autoencoder import MaskedAutoencoder
+from model.evaluation.generative import Row, evaluate
+from model.training import load_model, parameters, save_model, train, validation_loss
+from model.windows import Days, Normaliser
+from privacy.ledger import Ledger, federation_epsilon
+from simulator.cohort import Cohort
+from simulator.dataset import open_dataset, write_dataset
+from simulator.files import write_whole
+from simulator.population import POPULATIONS
+from simulator.recording import DataError, Reason, Recording
+from simulator.signals import NAMES
+
+WORTH_A_WORKER_PERSON_DAYS = 200  # below, starting processes takes longer than the work
+BackEnd = Literal["in-process", "flower"]
+SHOWN_SIGNALS = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
+
+
+class Watch(Protocol):
+    """Who is told how far a run is."""
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total`` of a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished run says: ``everywear federate --json`` prints it."""
+
+    rounds: int
+    epsilon: Mapping[str, float]
+    federation: float
+    delta: float
+    rows: list[dict[str, Any]]
+
+
+def run(
+    experiment: Experiment, folder: Path, *, back_end: BackEnd = "in-process", workers: int | None = None, watch: Watch
+) -> Outcome:
+    """Run an experiment from wherever its folder stands to its end.
+
+    Raises:
+        DataError: If the folder holds another experiment or something damaged.
+        PrivacyError: If the plan is impossible or the budget does not suffice.
+        FederationError: If a round failed.
+    """
+    begin(experiment, folder)
+    records = Records(folder / "records.jsonl", experiment.digest, experiment.seed)
+    n_workers = workers or os.cpu_count() or 1
+    sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
+    plans = {site.maker.name: asdict(site.plan()) for site in sites}  # impossible plans end here, before any work
+    records.add("experiment", "", {"experiment": experiment.name, "plans": _finite(plans)}, 0.0)
+    normaliser = _warm_up(experiment, folder, records, n_workers, watch)
+    _settle(sites, n_workers, watch)
+    _rounds(experiment, folder, back_end, watch)
+    _finish_model(experiment, folder, normaliser)
+    _score(experiment, folder, records, n_workers, watch)
+    if not records.has("privacy", ""):
+        records.add("privacy", "", _spent(experiment, sites), 0.0)
+    return outcome(folder)
+
+
+def begin(experiment: Experiment, folder: Path) -> None:
+    """Claim a folder for an experiment.
+
+    Raises:
+        DataError: If it holds another experiment, or things that are not a run.
+    """
+    path = folder / "experiment.json"
+    if path.exists():
+        found = load(path)
+        if found != experiment:
+            raise DataError(f"{folder}: holds experiment {found.name!r} ({found.digest}), not {experiment.digest}")
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder}: is not empty and not a run folder; expected a new folder or one to go on with")
+    write_whole(path, experiment.to_json().encode())
+
+
+def outcome(folder: Path) -> Outcome:
+    """What the records of a finished run say.
+
+    Raises:
+        DataError: If the run is not finished.
+    """
+    experiment = load(folder / "experiment.json")
+    records = {(r.kind, r.key): r for r in Records(folder / "records.jsonl", experiment.digest, experiment.seed)}
+    if ("privacy", "") not in records or ("rows", "simulated") not in records:
+        raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
+    privacy = records["privacy", ""].content
+    return Outcome(
+        rounds=experiment.rounds.rounds,
+        epsilon=privacy["epsilon"],
+        federation=privacy["federation"],
+        delta=privacy["delta"],
+        rows=records["rows", "simulated"].content["rows"],
+    )
+
+
+def _warm_up(experiment: Experiment, folder: Path, records: Records, workers: int, watch: Watch) -> Normaliser:
+    """Public people, normaliser, warm start."""
+    public, home = experiment.public, folder / "public"
+    population = POPULATIONS[public.population]
+    cohorts = {
+        "train": Cohort(population=population, people=public.people, days=public.days, seed=experiment.seed),
+        "validation": Cohort(
+            population=population,
+            people=public.validation_people,
+            days=public.days,
+            seed=experiment.seed,
+            first_person=public.people,
+        ),
+    }
+    for name, cohort in cohorts.items():
+        if not (home / name).exists():
+            _write(home / name, cohort, workers, f"public people ({name})", watch)
+    if (home / "model" / "model.safetensors").exists():
+        return load_model(home / "model")[1]
+    started = time.monotonic()
+    dataset = open_dataset(home / "train")
+    normaliser = Normaliser.fit(dataset)
+    days, validation = Days.load(dataset, normaliser), Days.load(open_dataset(home / "validation"), normaliser)
+    model = MaskedAutoencoder(experiment.architecture, experiment.seed)
+    plan = public.warm_up
+    losses = train(
+        model,
+        days,
+        plan,
+        seed=experiment.seed,
+        checkpoint=home / "checkpoint.safetensors",
+        progress=lambda step, loss: watch("warm start", step + 1, plan.steps, f"loss {loss:.3f}"),
+    )
+    loss = validation_loss(model, validation, plan, seed=experiment.seed)
+    content = {"losses": losses, "public_loss": loss, "parameters": parameters(model), "people": public.people}
+    records.add("warm_up", "", content, time.monotonic() - started)
+    examples = _examples(chain([dataset[0]], [dataset[len(dataset) // 2]]))
+    records.add("examples", "public", {"days": examples}, 0.0)
+    save_model(home / "model", model, normaliser, {"experiment": experiment.digest, "seed": experiment.seed})
+    return normaliser
+
+
+def _settle(sites: list[Site], workers: int, watch: Watch) -> None:
+    """Give every maker its people, several makers at once."""
+    pending = [site for site in sites if not site.settled]
+    watch("makers' people", len(sites) - len(pending), len(sites))
+    if not pending:
+        return
+    with ProcessPoolExecutor(min(workers, len(pending)), mp_context=get_context("spawn")) as pool:
+        for done, site in enumerate(pool.map(settle, pending), start=len(sites) - len(pending) + 1):
+            watch("makers' people", done, len(sites), site)
+
+
+def _rounds(experiment: Experiment, folder: Path, back_end: BackEnd, watch: Watch) -> None:
+    """Drive the Flower apps through the rounds that are left."""
+    from federated.client_app import app as client_app
+    from federated.server_app import app as server_app
+
+    total = experiment.rounds.rounds * len(experiment.makers)
+    if back_end == "flower":
+        watch("rounds", 0, total, "Flower's simulation engine")
+        through_flower(folder, len(experiment.makers))
+    else:
+        start, _ = last_round(folder, experiment, load_model(folder / "public" / "model")[0])
+        answers = count(start * len(experiment.makers) + 1)
+        run_config = {"run": str(folder.resolve())}
+        grid = InProcessGrid(
+            client_app,
+            len(experiment.makers),
+            run_config,
+            on_answer=lambda: watch("rounds", next(answers), total),
+        )
+        drive(server_app, grid, run_config)
+    watch("rounds", total, total)
+
+
+def _finish_model(experiment: Experiment, folder: Path, normaliser: Normaliser) -> None:
+    model, _ = load_model(folder / "public" / "model")
+    _, theta = last_round(folder, experiment, model)
+    unpack(model, theta)
+    save_model(folder / "model", model, normaliser, {"experiment": experiment.digest, "seed": experiment.seed})
+
+
+def _score(experiment: Experiment, folder: Path, records: Records, workers: int, watch: Watch) -> None:
+    """The federated model, the warm start and the simple methods on held-out people of all makers."""
+    if records.has("rows", "simulated"):
+        return
+    started, home = time.monotonic(), folder / "test"
+    if not home.exists():
+        _write(home, HeldOut(experiment), workers, "held-out people", watch)
+    dataset = open_dataset(home)
+    rows = score(folder, Days.load(dataset, load_model(folder / "model")[1]), experiment, watch)
+    firsts = dataset.index.drop_duplicates("vendor").index
+    examples = _examples(dataset[int(i)] for i in firsts)
+    records.add("examples", "makers", {"days": examples}, 0.0)
+    content = {"rows": [row.as_json() for row in rows], "people": len(dataset.people), "data": "simulated"}
+    records.add("rows", "simulated", content, time.monotonic() - started)
+
+
+def score(folder: Path, days: Days, experiment: Experiment, watch: Watch) -> list[Row]:
+    """Rows of a run's two models and the simple methods on ``days``."""
+    models = {"federated": load_model(folder / "model")[0], "public only": load_model(folder / "public" / "model")[0]}
+    done = 0
+
+    def progress(task: str) -> None:
+        nonlocal done
+        watch("evaluation", done, 16, task)
+        done += 1
+
+    rows = evaluate(
+        models,
+        days,
+        minutes=experiment.window_minutes,
+        windows_per_person=experiment.evaluation.windows_per_person,
+        seed=experiment.seed,
+        progress=progress,
+    )
+    watch("evaluation", 16, 16)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """People of every maker's population whom nobody trained on: those after the maker's last."""
+
+    experiment: Experiment
+
+    def _cohorts(self) -> Iterator[Cohort]:
+        evaluation = self.experiment.evaluation
+        for maker in self.experiment.makers:
+            trained_on = people_of(self.experiment, maker)
+            yield replace(
+                trained_on, first_person=maker.people, people=evaluation.people_per_maker, days=evaluation.days
+            )
+
+    def __len__(self) -> int:
+        return sum(len(cohort) for cohort in self._cohorts())
+
+    def recordings(self, workers: int = 1) -> Iterator[Recording]:
+        """All person-days, maker by maker."""
+        return chain.from_iterable(cohort.recordings(workers) for cohort in self._cohorts())
+
+    def people_table(self) -> pd.DataFrame:
+        """All people."""
+        return pd.concat([cohort.people_table() for cohort in self._cohorts()], ignore_index=True)
+
+
+def _write(folder: Path, cohort: Cohort | HeldOut, workers: int, stage: str, watch: Watch) -> None:
+    write_dataset(
+        folder,
+        cohort.recordings(workers if len(cohort) >= WORTH_A_WORKER_PERSON_DAYS else 1),
+        cohort.people_table(),
+        made_by={"cohort": stage},
+        progress=lambda done: watch(stage, done, len(cohort)),
+        truth=False,
+    )
+
+
+def _examples(recordings: Iterable[Recording]) -> list[dict[str, Any]]:
+    """Example days for the report: a few signals, rounded, None where missing, and the reason of each gap."""
+    examples = []
+    for recording in recordings:
+        signals, reasons = {}, {}
+        for name in SHOWN_SIGNALS:
+            row = NAMES.index(name)
+            values = np.where(recording.observed[row], recording.values[row], np.nan)
+            signals[name] = [None if np.isnan(value) else round(float(value), 3) for value in values]
+            reasons[name] = _runs(recording.reason[row])
+        facts = {"person": recording.person, "vendor": recording.vendor, "day": recording.day}
+        examples.append(facts | {"signals": signals, "reasons": reasons})
+    return examples
+
+
+def _runs(reason: np.ndarray[Any, np.dtype[np.uint8]]) -> list[tuple[int, int, str]]:
+    """Gaps as (first minute, minute after the last, reason)."""
+    edges = np.flatnonzero(np.diff(reason)) + 1
+    bounds = [0, *edges.tolist(), len(reason)]
+    return [(start, end, Reason(int(reason[start])).name) for start, end in pairwise(bounds) if reason[start]]
+
+
+def _spent(experiment: Experiment, sites: list[Site]) -> dict[str, Any]:
+    """What the ledgers say, by both accountants."""
+    if experiment.protection.noise == "off":
+        return {"noise": "off", "epsilon": {site.maker.name: None for site in sites}, "federation": None, "delta": None}
+    ledgers: dict[str, Ledger] = {site.maker.name: site.ledger() for site in sites}
+    return {
+        "noise": experiment.protection.noise,
+        "epsilon": {name: ledger.epsilon() for name, ledger in ledgers.items()},
+        "second_accountant": {name: ledger.epsilon("prv") for name, ledger in ledgers.items()},
+        "federation": federation_epsilon(list(ledgers.values())),
+        "delta": experiment.protection.delta,
+        "releases": {name: len(ledger.entries) for name, ledger in ledgers.items()},
+    }
+
+
+def _finite(plans: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Plans as JSON can hold them: infinity becomes None."""
+    return {
+        name: {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in plan.items()}
+        for name, plan in plans.items()
+    }
