@@ -56,8 +56,8 @@ class Maker:
     name: str
     device: str
     population: Population
-    people: int = 400
-    days: int = 3
+    people: int = 300
+    days: int = 2
 
     @property
     def vendor(self) -> Vendor:

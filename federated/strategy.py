@@ -17,6 +17,13 @@ class FederationError(RuntimeError):
     """A round that cannot be used: the message says who failed and why."""
 
 
+class RefusedError(FederationError):
+    """A round that the makers refused, each for a reason in what it was given: a budget, a ledger, its data."""
+
+
+REFUSALS = ("BudgetExceeded", "PrivacyError", "LedgerError", "DataError")
+
+
 class MakerAverage(Strategy):
     """Average the makers' models over the entries that each maker's sensors can touch.
 
@@ -81,7 +88,9 @@ class MakerAverage(Strategy):
             models[maker] = theta
         if len(models) < self._least:
             number = self._first_round + server_round - 1
-            raise FederationError(f"round {number}: {len(models)} of at least {self._least} makers replied; {failures}")
+            refused = failures and all(failure.startswith(REFUSALS) for failure in failures)
+            said = f"round {number}: {len(models)} of at least {self._least} makers replied; {'; '.join(failures)}"
+            raise RefusedError(said) if refused else FederationError(said)
         return record(average(self._theta, models, self._weights, self._touchable)), None
 
     def configure_evaluate(

@@ -1,0 +1,598 @@
+"""everywear: synthetic people who wear watches, and foundation models trained on them, across vendors, in private.
+
+The front door: one command, one subcommand a job. Every job has --help with an example, and --json, which prints one
+JSON object on standard output; progress and everything else goes to standard error. Exit codes: 0 done, 2 bad input
+(one line on standard error), 1 a fault of ours, 130 interrupted (the same command goes on where it stopped).
+
+Each job loads only the room that it needs, so that `everywear simulate` never waits for PyTorch.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from tqdm import tqdm
+
+Positional = tyro.conf.Positional
+Result = Mapping[str, Any]
+
+
+class UsageError(ValueError):
+    """A command line that asks for something impossible: one line, exit code 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every job takes.
+
+    Attributes:
+        seed: Decides everything that is random.
+        json: Print one JSON object on standard output instead of words.
+    """
+
+    seed: int = 1
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate(Job):
+    """Simulate people and write a dataset folder.
+
+    Example: everywear simulate --people 100 --days 7 --out data/hundred
+
+    Attributes:
+        people: How many people.
+        days: How many days of each.
+        out: Folder to write; must not exist yet.
+        population: lsm1, lsm2 or vendors.
+        vendors: Devices, comma-separated: people wear these in equal shares instead of the population's own.
+        workers: Processes; the content does not depend on it.
+        shard: "i/n": only the i-th of n equal parts of the people, counted from 1. Shards together are the whole.
+        start: Date of the first day.
+    """
+
+    people: int
+    days: int
+    out: Path
+    population: str = "lsm1"
+    vendors: str = ""
+    workers: int = 1
+    shard: str = "1/1"
+    start: date = date(2024, 3, 1)
+
+    def do(self) -> Result:
+        """Do the job."""
+        from simulator.cohort import Cohort
+        from simulator.dataset import write_dataset
+
+        _at_least_one(people=self.people, days=self.days, workers=self.workers)
+        first, after = _shard(self.shard, self.people)
+        with _checked():
+            cohort = Cohort(
+                population=_population(self.population, self.vendors),
+                people=after - first,
+                days=self.days,
+                seed=self.seed,
+                start=self.start,
+                first_person=first,
+            )
+        asked = {
+            key: str(value) for key, value in dataclasses.asdict(self).items() if key not in ("out", "workers", "json")
+        }
+        started = time.monotonic()
+        with _bar("person-days", len(cohort)) as bar:
+            summary = write_dataset(
+                self.out, cohort.recordings(self.workers), cohort.people_table(), made_by=asked, progress=bar
+            )
+        seconds = time.monotonic() - started
+        return {
+            "people": summary.people,
+            "person_days": summary.person_days,
+            "bytes": summary.bytes,
+            "seconds": round(seconds, 3),
+            "person_days_per_second": round(summary.person_days / seconds, 2),
+            "sha256": summary.sha256,
+            "path": str(self.out),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Job):
+    """Import real minute recordings into a dataset folder.
+
+    Example: everywear import fitabase.parquet --format fitabase --out data/fitabase
+
+    Attributes:
+        source: Parquet or CSV file, one row a person and minute.
+        out: Folder to write; must not exist yet.
+        format: minutes (columns named like the 26 signals), fitabase or e4.
+        map: Further columns as "column=signal", comma-separated.
+    """
+
+    source: Positional[Path]
+    out: Path
+    format: str = "minutes"
+    map: str = ""
+
+    def do(self) -> Result:
+        """Do the job."""
+        from simulator.importing import FORMATS, import_folder
+
+        _known("format", self.format, FORMATS)
+        report = import_folder(self.source, self.out, self.format, _pairs(self.map))
+        return dataclasses.asdict(report) | {"path": str(self.out)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Realism(Job):
+    """Hold a dataset against published norms; writes a table and plots.
+
+    Example: everywear realism data/hundred
+
+    Attributes:
+        data: Dataset folder.
+        norms: CSV file with the columns of the norms that come with everywear; those by default.
+        out: Folder for table and plots; DATA-realism by default.
+    """
+
+    data: Positional[Path]
+    norms: Path | None = None
+    out: Path | None = None
+
+    def do(self) -> Result:
+        """Do the job."""
+        from simulator.dataset import open_dataset
+        from simulator.files import write_json, write_whole
+        from simulator.realism import draw, judge
+
+        dataset = open_dataset(self.data)
+        out = self.out or self.data.with_name(f"{self.data.name}-realism")
+        found = judge(dataset, self.norms)
+        draw(found, dataset, out)
+        result: dict[str, Any] = dict(found.as_json())
+        write_json(out / "realism.json", result)
+        write_whole(out / "realism.txt", found.table().encode())
+        return result | {"path": str(out)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Job):
+    """Train a masked autoencoder on a dataset, without privacy.
+
+    Example: everywear train data/hundred --out models/first --size xs --steps 500
+
+    Attributes:
+        data: Dataset folder; a tenth of its people is kept for validation.
+        out: Model folder to write; going on where it stopped if it was interrupted.
+        size: xxs, xs, s, m, lsm2, lsm1-tiny, lsm1-small, lsm1-base or lsm1-large.
+        window_minutes: 1440, or less; LSM-1's sizes take 300.
+        decoder: lean or full.
+        steps: Optimiser steps.
+        batch_windows: Windows a step.
+        learning_rate: Peak rate.
+    """
+
+    data: Positional[Path]
+    out: Path
+    size: str = "xxs"
+    window_minutes: int = 300
+    decoder: Literal["lean", "full", "as-named"] = "as-named"
+    steps: int = 1000
+    batch_windows: int = 32
+    learning_rate: float = 3e-3
+
+    def do(self) -> Result:
+        """Do the job."""
+        from model.autoencoder import SIZES, MaskedAutoencoder
+        from model.training import TrainingPlan, parameters, save_model, train, validation_loss
+        from model.windows import Days, Normaliser
+        from simulator.dataset import open_dataset
+        from simulator.recording import DataError
+
+        _known("size", self.size, SIZES)
+        with _checked():
+            shape = dataclasses.replace(SIZES[self.size], window_minutes=self.window_minutes)
+            if self.decoder != "as-named":
+                shape = dataclasses.replace(shape, decoder=self.decoder)
+            plan = TrainingPlan(steps=self.steps, batch_windows=self.batch_windows, learning_rate=self.learning_rate)
+        if (self.out / "model.safetensors").exists():
+            raise DataError(f"{self.out}: holds a finished model; expected a new folder or an interrupted run's")
+        dataset = open_dataset(self.data)
+        parts = dataset.split(self.seed, test_share=0.1)
+        started = time.monotonic()
+        normaliser = Normaliser.fit(parts["train"])
+        days = Days.load(parts["train"], normaliser)
+        model = MaskedAutoencoder(shape, self.seed)
+        with _bar("steps", plan.steps) as bar:
+            losses = train(
+                model,
+                days,
+                plan,
+                seed=self.seed,
+                checkpoint=self.out / "checkpoint.safetensors",
+                progress=lambda step, loss: bar(step + 1, f"loss {loss:.3f}"),
+            )
+        held_out = parts["test"]
+        loss = validation_loss(model, Days.load(held_out, normaliser), plan, seed=self.seed) if len(held_out) else None
+        made_by = {"data": dataset.manifest["sha256"], "seed": self.seed, "plan": dataclasses.asdict(plan)}
+        save_model(self.out, model, normaliser, made_by)
+        (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
+        return {
+            "parameters": parameters(model),
+            "steps": len(losses),
+            "loss": losses[-1],
+            "validation_loss": loss,
+            "seconds": round(time.monotonic() - started, 3),
+            "path": str(self.out),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Job):
+    """Score a model and the simple methods on a dataset's people.
+
+    Example: everywear evaluate runs/demo/model data/fitabase --run runs/demo
+
+    Attributes:
+        model: Model folder.
+        data: Dataset folder of people that the model was not trained on.
+        tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation.
+        windows_per_person: Scored windows of each person.
+        run: Run folder whose records, and so whose report, get these rows, under the dataset folder's name.
+    """
+
+    model: Positional[Path]
+    data: Positional[Path]
+    tasks: str = ""
+    windows_per_person: int = 8
+    run: Path | None = None
+
+    def do(self) -> Result:
+        """Do the job."""
+        from model.evaluation.generative import KINDS, evaluate, tasks
+        from model.training import load_model
+        from model.windows import Days
+        from simulator.dataset import open_dataset
+
+        kinds = self.tasks.split(",") if self.tasks else list(KINDS)
+        for kind in kinds:
+            _known("task", kind, KINDS)
+        _at_least_one(windows_per_person=self.windows_per_person)
+        model, normaliser = load_model(self.model)
+        dataset = open_dataset(self.data)
+        chosen = tasks(kinds)
+        started = time.monotonic()
+        with _bar("tasks", len(chosen)) as bar:
+            done = iter(range(len(chosen)))
+            rows = evaluate(
+                {"model": model},
+                Days.load(dataset, normaliser),
+                minutes=model.architecture.window_minutes,
+                windows_per_person=self.windows_per_person,
+                seed=self.seed,
+                chosen=chosen,
+                progress=lambda task: bar(next(done), task),
+            )
+        result = {"rows": [row.as_json() for row in rows], "people": len(dataset.people), "data": self.data.name}
+        if self.run is not None:
+            from federated.experiment import load
+            from federated.study.records import Records
+
+            experiment = load(self.run / "experiment.json")
+            records = Records(self.run / "records.jsonl", experiment.digest, experiment.seed)
+            records.add("rows", self.data.name, result, time.monotonic() - started)
+        return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federate(Job):
+    """Run an experiment: warm start, private rounds over makers, score, report. Goes on where it stopped.
+
+    Example: everywear federate demo --out runs/demo
+
+    Attributes:
+        preset: demo, tiny, or the path of an experiment's JSON file.
+        out: Run folder.
+        back_end: in-process, or flower for Flower's own simulation engine.
+        epsilon: What training may spend per person and maker; the preset's by default.
+        noise: rehearsal (keys from the seed; simulated people only), release (secret keys) or off.
+        workers: Processes that simulate; all cores by default.
+        print_experiment: Print the experiment as JSON and do nothing.
+    """
+
+    preset: Positional[str]
+    out: Path = Path("runs/demo")
+    back_end: Literal["in-process", "flower"] = "in-process"
+    epsilon: float | None = None
+    noise: Literal["rehearsal", "release", "off"] | None = None
+    workers: int | None = None
+    print_experiment: bool = False
+
+    def do(self) -> Result:
+        """Do the job."""
+        from federated.experiment import load
+        from federated.presets import PRESETS
+        from federated.run import run
+        from federated.study.report import as_text, write_report
+
+        if self.preset in PRESETS:
+            experiment = dataclasses.replace(PRESETS[self.preset], seed=self.seed)
+        elif Path(self.preset).suffix == ".json":
+            experiment = load(Path(self.preset))
+        else:
+            raise UsageError(f"preset {self.preset!r} is unknown, expected one of {', '.join(PRESETS)} or a .json file")
+        asked = {"epsilon": self.epsilon, "noise": self.noise}
+        protection = dataclasses.replace(experiment.protection, **{k: v for k, v in asked.items() if v is not None})
+        experiment = dataclasses.replace(experiment, protection=protection)
+        if self.print_experiment:
+            sys.stdout.write(experiment.to_json())
+            return {}
+        with _stages() as watch:
+            outcome = run(experiment, self.out, back_end=self.back_end, workers=self.workers, watch=watch)
+        report = write_report(self.out)
+        if not self.json:
+            sys.stdout.write(as_text(self.out) + "\n")
+        return {
+            "rounds": outcome.rounds,
+            "epsilon": outcome.epsilon,
+            "federation": outcome.federation,
+            "delta": outcome.delta,
+            "rows": outcome.rows,
+            "report": str(report),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(Job):
+    """Tell the epsilon of a plan, or the noise that an epsilon needs, by two accountants.
+
+    Example: everywear budget --people 5000 --rate 0.05 --steps 500 --epsilon 3 --delta 1e-5
+
+    Attributes:
+        people: Published number of people of the maker.
+        rate: Probability with which a person joins a step.
+        steps: Steps over the whole run.
+        delta: Probability with which the guarantee may fail.
+        epsilon: What may be spent; the answer is the noise.
+        noise: Noise multiplier; the answer is the epsilon.
+    """
+
+    people: int
+    rate: float
+    steps: int
+    delta: float = 1e-5
+    epsilon: float | None = None
+    noise: float | None = None
+
+    def do(self) -> Result:
+        """Do the job."""
+        from privacy.plan import budget_table
+
+        return budget_table(
+            people=self.people,
+            rate=self.rate,
+            steps=self.steps,
+            delta=self.delta,
+            epsilon=self.epsilon,
+            noise=self.noise,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Job):
+    """Draw the report of a run from its records.
+
+    Example: everywear report runs/demo
+
+    Attributes:
+        run: Run folder.
+    """
+
+    run: Positional[Path]
+
+    def do(self) -> Result:
+        """Do the job."""
+        from federated.study.report import as_text, write_report
+
+        path = write_report(self.run)
+        if not self.json:
+            sys.stdout.write(as_text(self.run) + "\n")
+        return {"path": str(path)}
+
+
+JOBS = {
+    "simulate": Simulate,
+    "import": Import,
+    "realism": Realism,
+    "train": Train,
+    "evaluate": Evaluate,
+    "federate": Federate,
+    "budget": Budget,
+    "report": Report,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one job; the exit code."""
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")  # Flower reports home unless told otherwise
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    job = parse(list(sys.argv[1:] if arguments is None else arguments))
+    if isinstance(job, int):
+        return job
+    try:
+        result = job.do()
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the same command goes on where it stopped\n")
+        return 130
+    except BrokenPipeError:
+        return 130
+    except Exception as error:
+        if not isinstance(error, bad_input()):
+            raise
+        sys.stderr.write(f"everywear: {' '.join(str(error).split())}\n")
+        return 2
+    if job.json:
+        sys.stdout.write(json.dumps(result, allow_nan=False) + "\n")
+    elif result and not isinstance(job, Federate | Report):
+        sys.stdout.write(in_words(result) + "\n")
+    return 0
+
+
+def parse(arguments: list[str]) -> Job | int:
+    """The job that a command line asks for, or the exit code where it asks for help or for something impossible."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(  # type: ignore[no-any-return]
+                JOBS,
+                args=arguments,
+                prog="everywear",
+                description=__doc__,
+                use_underscores=False,
+            )
+    except SystemExit as end:
+        if end.code in (0, None):
+            return 0
+        sys.stderr.write(f"everywear: {_one_line(said.getvalue())}\n")
+        return 2
+
+
+def _one_line(boxed: str) -> str:
+    """The first paragraph of an error that comes in a box."""
+    lines = [re.sub(r"[\u2500-\u257f]", " ", line).strip() for line in boxed.splitlines()]
+    words: list[str] = []
+    for line in lines[1:] if len(lines) > 1 else lines:
+        if not line:
+            break
+        words.append(line)
+    return f"{' '.join(' '.join(words).split())}; see everywear --help"
+
+
+def bad_input() -> tuple[type[BaseException], ...]:
+    """Errors that speak of what the user gave, from the rooms that are loaded."""
+    from simulator.recording import DataError
+
+    kinds: list[type[BaseException]] = [UsageError, DataError, OSError]
+    for room, names in {"privacy.plan": ["PrivacyError"], "federated.strategy": ["RefusedError"]}.items():
+        kinds += [getattr(sys.modules[room], name) for name in names if room in sys.modules]
+    return tuple(kinds)
+
+
+def in_words(result: Result) -> str:
+    """A result for people: a line a fact; long lists are counted."""
+    lines = []
+    for name, value in result.items():
+        if isinstance(value, list) and len(value) > 8:
+            value = f"{len(value)} (see --json)"
+        elif isinstance(value, Mapping):
+            value = ", ".join(f"{key} {_short(item)}" for key, item in value.items())
+        lines.append(f"{name.replace('_', ' ')}: {_short(value)}")
+    return "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def _checked() -> Iterator[None]:
+    """Turn what a config class says of its fields into a usage error."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+class _Bar:
+    """A progress bar that is told how much is done."""
+
+    def __init__(self, bar: "tqdm[Any]") -> None:
+        self._bar = bar
+
+    def __call__(self, done: int, note: str = "") -> None:
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+
+@contextlib.contextmanager
+def _bar(unit: str, total: int) -> Iterator[_Bar]:
+    with tqdm(total=total, desc=unit, file=sys.stderr, mininterval=0.5, dynamic_ncols=True) as bar:
+        yield _Bar(bar)
+
+
+@contextlib.contextmanager
+def _stages() -> Iterator[Any]:
+    """A bar for each stage of a run."""
+    bars: dict[str, Any] = {}
+
+    def watch(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage not in bars:
+            for bar in bars.values():
+                bar.close()
+            bars[stage] = tqdm(total=total, desc=stage, file=sys.stderr, mininterval=0.5, dynamic_ncols=True)
+        _Bar(bars[stage])(done, note)
+
+    try:
+        yield watch
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _population(name: str, devices: str) -> Any:
+    from simulator.population import POPULATIONS
+    from simulator.vendors import VENDORS
+
+    _known("population", name, POPULATIONS)
+    if not devices:
+        return POPULATIONS[name]
+    chosen = devices.split(",")
+    for device in chosen:
+        _known("vendor", device, VENDORS)
+    return dataclasses.replace(POPULATIONS[name], vendor_shares={device: 1 / len(chosen) for device in chosen})
+
+
+def _shard(shard: str, people: int) -> tuple[int, int]:
+    """First person and the one after the last of shard "i/n"."""
+    found = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) <= people:
+        raise UsageError(f"shard {shard!r} is not i/n with 1 <= i <= n <= {people} people")
+    i, n = int(found[1]), int(found[2])
+    return people * (i - 1) // n, people * i // n
+
+
+def _pairs(text: str) -> dict[str, str] | None:
+    """Pairs such as "a=b,c=d" as a mapping; None if empty."""
+    if not text:
+        return None
+    pairs = [part.split("=") for part in text.split(",")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise UsageError(f"map {text!r} is not column=signal pairs, comma-separated")
+    return dict(pairs)
+
+
+def _known(what: str, name: str, among: Any) -> None:
+    if name not in among:
+        raise UsageError(f"{what} {name!r} is unknown, expected one of {', '.join(sorted(among))}")
+
+
+def _at_least_one(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise UsageError(f"{name} {count} is below 1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
