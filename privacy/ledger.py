@@ -1,11 +1,12 @@
 """Ledger: every release a vendor ever made about its people, in one file for life, composed exactly.
 
 The file is JSON lines, appended to and never rewritten: a header that names the vendor, its delta and its budget, then
-one entry per release. Every line carries the hash of the line before it, so an edited, lost or reordered line is seen.
+one entry per release. Every line carries a digest of itself and the line before, so an edited, lost or reordered line
+is seen.
 
 Why charging comes first. `Ledger.charge` returns only after the entry lies on the disk, and the message is computed
 and sent only after `charge` has returned. So a crash can leave an entry whose message never left (budget lost, nobody
-harmed), but never a message without its entry. A last line without its newline is an entry whose ``charge`` never
+harmed), but never a message without its entry. A last line that breaks off is an entry whose ``charge`` never
 returned; nothing left the house for it, and cutting it off is sound. Any other damage is refused.
 
 A release is identified by *everything* that was asked. Asking exactly the same again costs nothing, because
@@ -146,8 +147,7 @@ class Ledger:
         ledger = cls(Path(path), vendor=vendor, delta=delta, epsilon_budget=epsilon_budget)
         ledger.path.parent.mkdir(parents=True, exist_ok=True)
         begun = ledger.path.with_name(ledger.path.name + BEGUN)
-        if not ledger.path.exists():
-            ledger._refuse_second_life(begun)
+        ledger._refuse_second_life(begun)
         with ledger._locked() as file:
             if not begun.exists():
                 ledger._begin(file, begun)
@@ -202,6 +202,7 @@ class Ledger:
         with self._locked() as file:
             last = self._read(file)
             if self._holds(release):
+                os.fsync(file.fileno())  # whoever wrote it may have died before this
                 return False
             total = self._epsilon_with(release)
             if total > self.epsilon_budget:
@@ -226,10 +227,10 @@ class Ledger:
 
     def _refuse_second_life(self, begun: Path) -> None:
         """Refuses to begin a ledger for a vendor who has or had one in this folder."""
-        if begun.exists():
+        if begun.exists() and not self.path.exists():  # in this order: another process may just be beginning it
             raise LedgerError(f"{self.path}: is gone, but it was begun; what vendor {self.vendor!r} spent is unknown")
         for other in sorted(self.path.parent.glob("*" + BEGUN)):
-            if other.read_text().strip() == self.vendor:
+            if other != begun and other.read_text().strip() == self.vendor:
                 name = other.name.removesuffix(BEGUN)
                 raise LedgerError(f"{self.path}: vendor {self.vendor!r} has the ledger {name} already, expected that")
 
@@ -259,40 +260,41 @@ class Ledger:
             LedgerError: If anything but a torn last line is wrong.
         """
         file.seek(0)
-        text = file.read()
-        whole = text.rfind(b"\n") + 1
-        lines = text[:whole].splitlines()
+        *lines, rest = file.read().split(b"\n")
+        kept = rest if _holds_json(rest) else b""  # a whole line that lost its end is charged; a part of one was not
         found, last = self._parse(0, lines[0], "") if lines else ({}, "")
         for name, value in self._header().items():
             if found.get(name) != value:
                 raise LedgerError(f"{self.path}: {name} is {found.get(name)!r}, expected {value!r}")
         entries = []
-        for number, line in enumerate(lines[1:], start=1):
+        for number, line in enumerate([*lines[1:], kept] if kept else lines[1:], start=1):
             found, last = self._parse(number, line, last)
             entries.append(self._entry(number, found))
-        if whole < len(text):
-            file.truncate(whole)
+        if rest:
+            file.truncate(sum(len(line) + 1 for line in lines) + len(kept))
+            file.write(b"\n" if kept else b"")
+            file.flush()
             os.fsync(file.fileno())
         self._entries = tuple(entries)
         return last
 
     def _parse(self, number: int, line: bytes, before: str) -> tuple[dict[str, Any], str]:
-        """The content of a line and the line's digest."""
+        """The content of a line and its digest, which has to follow from the content and the line before."""
         try:
             content = json.loads(line)
-            previous = content.pop("previous")
+            digest = content.pop("digest")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise LedgerError(f"{self.path}: line {number + 1} is damaged, expected a JSON object") from error
-        if previous != before:
-            raise LedgerError(f"{self.path}: line {number + 1} does not follow the line before it")
-        return content, _digest(line)
+        if digest != _digest(content, before):
+            raise LedgerError(f"{self.path}: line {number + 1} was changed or does not follow the line before it")
+        return content, digest
 
     def _entry(self, number: int, content: dict[str, Any]) -> Entry:
         if content.pop("kind", None) != KIND:
             raise LedgerError(f"{self.path}: line {number + 1} is not of kind {KIND!r}, the only one known")
         try:
             return Entry(**{**content, "release": Release(**content["release"])})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, PrivacyError) as error:
             raise LedgerError(f"{self.path}: line {number + 1} has other fields than a release: {error}") from error
 
 
@@ -323,13 +325,22 @@ def federation_epsilon(ledgers: Sequence[Ledger], shared_people: bool | int = Fa
     return max(epsilon(dp_accounting.ComposedDpEvent(list(group)), delta) for group in groups)
 
 
-def _append(file: IO[bytes], content: dict[str, Any], previous: str) -> None:
-    """Writes one line and waits until it is on the disk."""
+def _append(file: IO[bytes], content: dict[str, Any], before: str) -> None:
+    """Writes one line behind the line with digest ``before`` and waits until it is on the disk."""
     file.seek(0, os.SEEK_END)
-    file.write(json.dumps({**content, "previous": previous}).encode() + b"\n")
+    file.write(json.dumps({**content, "digest": _digest(content, before)}).encode() + b"\n")
     file.flush()
     os.fsync(file.fileno())
 
 
-def _digest(line: bytes) -> str:
-    return hashlib.blake2b(line, digest_size=16).hexdigest()
+def _digest(content: dict[str, Any], before: str) -> str:
+    return hashlib.blake2b((before + json.dumps(content)).encode(), digest_size=16).hexdigest()
+
+
+def _holds_json(text: bytes) -> bool:
+    """Whether the text begins with a whole JSON object, which no part of a line does."""
+    try:
+        json.JSONDecoder().raw_decode(text.decode(errors="replace"))
+    except json.JSONDecodeError:
+        return False
+    return True

@@ -15,6 +15,7 @@ when it is added. It is not hardened against attacks on the last bits of floatin
 import contextlib
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -154,8 +155,8 @@ def load_or_create_key(path: Path) -> bytes:
     path = Path(path)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # its mode is 600
+        draft = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(new_key())

@@ -219,7 +219,7 @@ def budget_table(
 
 def _total(event: Any, delta: float, accountant: str) -> float:
     """`epsilon` without its checks."""
-    rows = {row: steps for row, steps in gaussian_rows(event).items() if steps}
+    rows = {row: steps for row, steps in sorted(gaussian_rows(event).items()) if steps}  # sorted: equal to the last bit
     if not rows:
         return 0.0
     if any(noise == 0 for _, noise in rows):
