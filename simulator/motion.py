@@ -60,17 +60,10 @@ class _Lane:
     TWITCH = 311
 
 
-_WHITE_LANES: Final = (
-    _Lane.GAIT,
-    _Lane.ARM_FAST,
-    _Lane.REST,
-    _Lane.SHAPE,
-    _Lane.SPREAD,
-    _Lane.POSTURE_FAST,
-    _Lane.CROSSING,
-    _Lane.TOSS,
-    _Lane.TWITCH,
-)
+_FRESH_LANES: Final = (_Lane.GAIT, _Lane.POSTURE_FAST, _Lane.TOSS)
+_MANNER_LANES: Final = (_Lane.ARM_FAST, _Lane.REST, _Lane.SHAPE, _Lane.SPREAD, _Lane.CROSSING, _Lane.TWITCH)
+_MANNER_OF_DAYS: Final = 100  # added to a lane: how this person moves and wears the strap these days
+_MANNER_OF_MINUTES: Final = 200  # added to a lane: what the hand is doing just now
 
 
 FEATURES: Final[tuple[str, ...]] = (
@@ -103,7 +96,8 @@ def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[s
     day = slice(routine.lead_in_minutes, None)
     asleep = routine.stage[day] != Stage.AWAKE
     # Single precision: NumPy's exponentials and logarithms of it are several times as fast.
-    noise = {lane: white(key, lane, first_minute, n).astype(np.float32) for lane in _WHITE_LANES}
+    noise = {lane: white(key, lane, first_minute, n).astype(np.float32) for lane in _FRESH_LANES}
+    noise |= {lane: _manner(key, lane, first_minute, n) for lane in _MANNER_LANES}
     steps = np.floor(routine.cadence[day] + 0.5)
     pace, walked, gait = _gait(steps, routine.activity[day] == Activity.RUNNING, noise[_Lane.GAIT])
     slow = wander(key, _Lane.ARM_SLOW, 5.0, first_minute, n).astype(np.float32)
@@ -118,6 +112,17 @@ def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[s
     features = _features(steps, pace, walked, gait, arm, moved, rest, noise)
     features["arm_tilt"] = _arm_tilt(routine, key, first_minute, steps > 60, noise[_Lane.POSTURE_FAST], n)
     return features, np.sqrt(gait + arm + rest)
+
+
+def _manner(key: Key, lane: int, first_minute: int, n: int) -> Singles:
+    """Noise of unit variance with a part of its own in every minute, one of a few minutes and one of days.
+
+    Seated E4 minutes are nearly independent (lag-1 autocorrelation .2 to .4) about a level that differs by person.
+    """
+    days = wander(key, lane + _MANNER_OF_DAYS, 4000.0, first_minute, n)
+    minutes = wander(key, lane + _MANNER_OF_MINUTES, 4.0, first_minute, n)
+    mixed: Singles = (0.55 * white(key, lane, first_minute, n) + 0.5 * minutes + 0.67 * days).astype(np.float32)
+    return mixed
 
 
 def _gait(steps: Singles, running: NDArray[np.bool_], noise: Singles) -> tuple[Singles, Singles, Singles]:

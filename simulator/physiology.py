@@ -32,8 +32,8 @@ _STAGE_BPM: Final = (
     -4.4,
     -0.8,
 )  # bpm awake, light, deep, REM: asleep 3 to 4 below resting, REM 3 above deep
-_SEATED_BPM: Final = 3.0  # bpm over lying (Fenland: seated 67, supine 64)
-_STANDING_BPM: Final = 4.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
+_SEATED_BPM: Final = 3.5  # bpm over lying (Fenland: seated 67, supine 64)
+_STANDING_BPM: Final = 3.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _DRIFT_SHARE: Final = 0.12  # of reserve per unit of sustained intensity: 3 to 15 bpm in 30 min (Coyle 2001)
 _DRIFT_MINUTES: Final = 20.0  # min, time constant of drift and of its slow recovery

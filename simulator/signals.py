@@ -68,7 +68,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     Signal("zero_crossing_sd", "s", 0.0, 30.0, _ACC, "Spread of time between zero crossings of the 1st component."),
     Signal("zero_crossing_mean", "s", 0.0, 30.0, _ACC, "Mean time between zero crossings of the 1st component."),
     Signal("arm_tilt", "a.u.", -8.0, 1.0, _ACC, "Log of root mean square of the X and Z axes (g)."),
-    Signal("kurtosis", "a.u.", 1.0, 200.0, _ACC, "Kurtosis of band-passed 3-axis magnitude."),
+    Signal("kurtosis", "a.u.", 1.0, 1500.0, _ACC, "Kurtosis of band-passed 3-axis magnitude."),
     Signal("sleep_coefficient", "a.u.", 0.0, 15.0, _ACC, "Summed 3-axis max-min range in 16 log-scaled bins."),
     Signal("scl", "uS", 0.0, 60.0, Sensor.EDA, "Tonic skin conductance: centre of the minute's linear fit."),
     Signal("scl_slope", "uS/min", -10.0, 10.0, Sensor.EDA, "Slope of the minute's linear fit to tonic conductance."),

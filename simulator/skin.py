@@ -40,6 +40,7 @@ _AROUSAL_LOG: Final = 0.30  # ln(uS) per unit of arousal; judgement
 _SWEAT_LOG: Final = 2.6  # ln(uS) per unit of sustained intensity: factor 5 ten minutes after vigorous exercise
 _SWEAT_RISE_MINUTES: Final = 8.0  # min; judgement
 _SWEAT_DRY_MINUTES: Final = 25.0  # min; judgement
+_MOISTURE_MINUTES: Final = 2.0  # min, skin takes up and gives off water: slope's lag-1 autocorrelation .45 (E4)
 _STORM_LOG: Final = 1.2  # ln(uS) at a storm's peak in deep sleep; judgement after [2]
 _STORMS_PER_MINUTE: Final = 0.02  # in deep sleep, a quarter of it in light sleep; judgement after [2]
 
@@ -111,12 +112,13 @@ def skin_conductance(
         + _EVENING_LOG * np.cos((clock_hours - _EVENING_PEAK_HOURS) * (np.pi / 12.0))
         + relax(_AROUSAL_LOG * routine.arousal + storm, np.array([3.0]), np.array([10.0]))
         + sweat
-        + 0.36 * wander(key, _Lane.CONDUCTANCE_FAST, 8.0, first_minute, n)  # ln(uS): SD of 55 min 0.42, Stress-Predict
+        + 0.40 * wander(key, _Lane.CONDUCTANCE_FAST, 8.0, first_minute, n)  # ln(uS): SD of 55 min 0.42, Stress-Predict
         + 0.52 * wander(key, _Lane.CONDUCTANCE_SLOW, 60.0, first_minute, n)
         + 0.55 * wander(key, _Lane.CONDUCTANCE_DAY, 900.0, first_minute, n)
-        + 0.05 * white(key, _Lane.CONDUCTANCE_WHITE, first_minute, n)
+        + 0.08 * white(key, _Lane.CONDUCTANCE_WHITE, first_minute, n)
     )
-    level = np.exp(np.clip(trailing_median(log_level), np.log(0.01), np.log(50.0)))
+    damp = relax(log_level, np.array([_MOISTURE_MINUTES]), np.array([_MOISTURE_MINUTES]))
+    level = np.exp(np.clip(trailing_median(damp), np.log(0.01), np.log(50.0)))
     before = level[routine.lead_in_minutes - 1 : -1]
     return 0.5 * (level[day] + before), np.clip(level[day] - before, -9.5, 9.5)
 
