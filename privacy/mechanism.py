@@ -195,7 +195,7 @@ class PrivateOptimizer(Optimizer):
         self._refuse_leftover()
         self._awaited = people
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # it has no loss to give back
         """Gathers the micro-batch's gradients, one a person, each clipped to norm ``C`` as a whole.
 
         A person with any gradient that is not finite counts as zero (rule R5).

@@ -195,10 +195,15 @@ def noise_without(part: str) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
         def repeated(self: Any, step: int, name: str) -> Tensor:
             base = KeyedStream(self._streams._key) if part == "release" else self._streams
-            address = ("noise", *([] if part == "step" else [step]), *([] if part == "parameter" else [name]))
+            address: tuple[str | int, ...] = (
+                "noise",
+                *([] if part == "step" else [step]),
+                *([] if part == "parameter" else [name]),
+            )
             draws = torch.from_numpy(base.child(*address).normal(self._parameters[name].numel()))
             scale = self._plan.noise_multiplier * self._plan.clip_norm
-            return (scale * draws).view(self._parameters[name].shape)
+            scaled: Tensor = scale * draws.view(self._parameters[name].shape)
+            return scaled
 
         patch.setattr(PrivateOptimizer, "_noise", repeated)
 

@@ -127,7 +127,7 @@ def test_nothing_is_charged_before_it_is_on_the_disk(path: Path, monkeypatch: py
     def fsync(handle: int) -> None:
         synced.append(os.pread(handle, 10_000, 0))
 
-    monkeypatch.setattr(ledger_module.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     assert ledger.charge(make_release())
     assert synced == [path.read_bytes()]
     assert not ledger.charge(make_release())
@@ -136,7 +136,7 @@ def test_nothing_is_charged_before_it_is_on_the_disk(path: Path, monkeypatch: py
     def fails(handle: int) -> None:
         raise OSError("disk is gone")
 
-    monkeypatch.setattr(ledger_module.os, "fsync", fails)
+    monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(OSError, match="disk is gone"):
         ledger.charge(make_release(round=1))
 

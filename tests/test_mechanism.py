@@ -38,7 +38,8 @@ def slow_update(module: nn.Module, plan: Any, people: dict[str, Tensor], streams
         if coins.chance(person) < plan.sampling_rate:
             g = person_gradient(module, draw(person, step, streams.child("windows", step, person)))
             total = total + g * min(1.0, plan.clip_norm / float(g.norm()))
-    return total / (plan.sampling_rate * plan.nominal_people)
+    mean: Tensor = total / (plan.sampling_rate * plan.nominal_people)
+    return mean
 
 
 @settings(deadline=None, max_examples=15)
