@@ -26,22 +26,14 @@ from simulator.skin import skin_conductance, skin_temperature
 _CIRCADIAN_BPM: Final = 3.6  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
 _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
-_STAGE_BPM: Final = (
-    0.0,
-    -3.0,
-    -4.4,
-    -0.8,
-)  # bpm awake, light, deep, REM: asleep 3 to 4 below resting, REM 3 above deep
+_STAGE_BPM: Final = (0.0, -3.0, -4.4, -0.8)  # bpm awake, light, deep, REM: 3-4 below resting, REM 3 above deep (norms)
 _SEATED_BPM: Final = 3.5  # bpm over lying (Fenland: seated 67, supine 64)
 _STANDING_BPM: Final = 3.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _DRIFT_SHARE: Final = 0.12  # of reserve per unit of sustained intensity: 3 to 15 bpm in 30 min (Coyle 2001)
 _DRIFT_MINUTES: Final = 20.0  # min, time constant of drift and of its slow recovery
 _ON_SECONDS: Final = (35.0, 25.0)  # s at rest, added at full intensity: 35 moderate, 55 vigorous (VO2 kinetics)
-_OFF_SECONDS: Final = (
-    50.0,
-    95.0,
-)  # s after light, added after full effort: 55 light, 100 and more vigorous (Wang 2006)
+_OFF_SECONDS: Final = (50.0, 95.0)  # s after light, added after full effort: 55 light (Wang 2006), 100-180 vigorous
 _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people recover faster
 _DAY_TO_DAY_BPM: Final = 2.0  # bpm, SD of resting rate between days 2.2 (LifeSnaps)
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)

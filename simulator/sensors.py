@@ -110,8 +110,7 @@ def _rr_statistics(
     vendor: Vendor, routine: Routine, latent: Latent, motion_g: Floats, key: Key, day: int
 ) -> NDArray[np.float32]:
     """The ten statistics over the beats that were found; the truth where the day begins with too few of them."""
-    before = np.full(WARM_UP_MINUTES, motion_g[0])
-    motion = np.concatenate([before, motion_g])
+    motion = np.concatenate([np.full(WARM_UP_MINUTES, motion_g[0]), motion_g])  # before midnight: as just after it
     water = routine.water[routine.lead_in_minutes - WARM_UP_MINUTES :]
     jitter = _JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm * (1.0 + _JITTER_PER_G * np.minimum(motion, 1.0))
     found = find_beats(latent.beats, found_share(vendor, motion, water), jitter, key, day)

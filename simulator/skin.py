@@ -41,6 +41,7 @@ _SWEAT_LOG: Final = 2.6  # ln(uS) per unit of sustained intensity: factor 5 ten 
 _SWEAT_RISE_MINUTES: Final = 8.0  # min; judgement
 _SWEAT_DRY_MINUTES: Final = 25.0  # min; judgement
 _MOISTURE_MINUTES: Final = 2.0  # min, skin takes up and gives off water: slope's lag-1 autocorrelation .45 (E4)
+_SATURATION_MICROSIEMENS: Final = 45.0  # uS, that no sweating exceeds; palms reach 40 (ambulatory EDA literature)
 _STORM_LOG: Final = 1.2  # ln(uS) at a storm's peak in deep sleep; judgement after [2]
 _STORMS_PER_MINUTE: Final = 0.02  # in deep sleep, a quarter of it in light sleep; judgement after [2]
 
@@ -118,7 +119,8 @@ def skin_conductance(
         + 0.08 * white(key, _Lane.CONDUCTANCE_WHITE, first_minute, n)
     )
     damp = relax(log_level, np.array([_MOISTURE_MINUTES]), np.array([_MOISTURE_MINUTES]))
-    level = np.exp(np.clip(trailing_median(damp), np.log(0.01), np.log(50.0)))
+    unbounded = np.exp(np.maximum(trailing_median(damp), np.log(0.01)))
+    level = unbounded / (1.0 + unbounded / _SATURATION_MICROSIEMENS)
     before = level[routine.lead_in_minutes - 1 : -1]
     return 0.5 * (level[day] + before), np.clip(level[day] - before, -9.5, 9.5)
 
