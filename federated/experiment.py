@@ -6,6 +6,7 @@ and however often they were interrupted; where and how fast they ran is not part
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -14,12 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from model.autoencoder import SIZES, Architecture
 from model.training import TrainingPlan
-from privacy.plan import PrivacyPlan
+from privacy.plan import PrivacyError, PrivacyPlan, noise_for
 from simulator.population import POPULATIONS, Population
 from simulator.recording import DataError
 from simulator.vendors import VENDORS, Vendor
 
 Noise = Literal["release", "rehearsal", "off"]
+NO_CLIP: Final = 1e6  # a norm that no gradient reaches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Protection:
         clip_norm: Bound on one person's gradient.
         sampling_rate: Probability with which a person joins a step.
         windows_per_person: Windows of a joining person.
+        noise_multiplier: Noise over ``clip_norm``; 0 until ``Experiment.resolved`` has worked it out.
     """
 
     noise: Noise = "rehearsal"
@@ -85,6 +88,7 @@ class Protection:
     clip_norm: float = 0.5
     sampling_rate: float = 0.12
     windows_per_person: int = 2
+    noise_multiplier: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,21 +175,36 @@ class Experiment:
         """Local steps of a maker over the whole run."""
         return self.rounds.rounds * self.rounds.steps
 
-    def plan(self, maker: Maker) -> PrivacyPlan:
-        """The maker's privacy plan: the least noise that keeps the promise; all from public facts.
+    def resolved(self) -> "Experiment":
+        """With the least noise that keeps the promise; all makers need the same, since none of its facts is theirs.
 
         Raises:
-            PrivacyError: If no noise keeps it, or a number is out of its range.
+            PrivacyError: If no noise keeps the promise, or a number is out of its range.
         """
         p = self.protection
-        return PrivacyPlan.calibrated(
-            epsilon=p.epsilon,
-            clip_norm=p.clip_norm,
+        if p.noise == "off" or p.noise_multiplier > 0:
+            return self
+        noise = noise_for(p.epsilon, p.sampling_rate, self.steps, p.delta)
+        return replace(self, protection=replace(p, noise_multiplier=noise))
+
+    def plan(self, maker: Maker) -> PrivacyPlan:
+        """The maker's privacy plan, from public facts alone; with noise "off" one that protects nobody.
+
+        Raises:
+            PrivacyError: If a number is out of its range, or the experiment is not ``resolved``.
+        """
+        p, off = self.protection, self.protection.noise == "off"
+        if not off and p.noise_multiplier <= 0:
+            raise PrivacyError(f"noise_multiplier={p.noise_multiplier} is not positive: resolve the experiment first")
+        return PrivacyPlan(
+            noise_multiplier=0.0 if off else p.noise_multiplier,
+            clip_norm=NO_CLIP if off else p.clip_norm,
             sampling_rate=p.sampling_rate,
             nominal_people=maker.people,
             steps=self.steps,
             windows_per_person=p.windows_per_person,
             delta=p.delta,
+            epsilon_budget=math.inf if off else p.epsilon,
         )
 
     def to_json(self) -> str:

@@ -22,7 +22,6 @@ from model.windows import Batch, Days, Normaliser
 from privacy.ledger import Ledger, Release, private_digest
 from privacy.mechanism import make_private
 from privacy.noise import KeyedStream, load_or_create_key, rehearsal_key
-from privacy.plan import PrivacyPlan
 from simulator.cohort import Cohort
 from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.randomness import stream_key
@@ -74,27 +73,6 @@ class Site:
             return load_or_create_key(self.folder / "noise.key")
         return rehearsal_key(self.experiment.seed, self.maker.name)
 
-    def plan(self) -> PrivacyPlan:
-        """The experiment's plan for this maker; with noise "off", the same steps without clipping or noise."""
-        if self.experiment.protection.noise == "off":
-            return unprotected(self.experiment, self.maker)
-        return self.experiment.plan(self.maker)
-
-
-def unprotected(experiment: Experiment, maker: Maker) -> PrivacyPlan:
-    """A plan that protects nobody: no noise, and a clip norm that no gradient reaches."""
-    p = experiment.protection
-    return PrivacyPlan(
-        noise_multiplier=0.0,
-        clip_norm=1e6,
-        sampling_rate=p.sampling_rate,
-        nominal_people=maker.people,
-        steps=experiment.steps,
-        windows_per_person=p.windows_per_person,
-        delta=p.delta,
-        epsilon_budget=math.inf,
-    )
-
 
 def people_of(experiment: Experiment, maker: Maker) -> Cohort:
     """The maker's simulated people; nobody else's streams are theirs, so people are disjoint over makers."""
@@ -136,7 +114,8 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
         LedgerError: If the ledger is damaged.
         DataError: If the site's data cannot be read or the model does not fit.
     """
-    experiment, plan, key = site.experiment, site.plan(), site.key()
+    experiment, key = site.experiment, site.key()
+    plan = experiment.plan(site.maker)
     model = MaskedAutoencoder(experiment.architecture)
     unpack(model, theta)
     dataset = site.dataset()

@@ -79,11 +79,11 @@ def run(
         PrivacyError: If the plan is impossible or the budget does not suffice.
         FederationError: If a round failed.
     """
-    begin(experiment, folder)
+    experiment = begin(experiment, folder)
     records = Records(folder / "records.jsonl", experiment.digest, experiment.seed)
     n_workers = workers or os.cpu_count() or 1
     sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
-    plans = {site.maker.name: asdict(site.plan()) for site in sites}  # impossible plans end here, before any work
+    plans = {maker.name: asdict(experiment.plan(maker)) for maker in experiment.makers}
     records.add("experiment", "", {"experiment": experiment.name, "plans": _finite(plans)}, 0.0)
     normaliser = _warm_up(experiment, folder, records, n_workers, watch)
     _settle(sites, n_workers, watch)
@@ -95,21 +95,27 @@ def run(
     return outcome(folder)
 
 
-def begin(experiment: Experiment, folder: Path) -> None:
-    """Claim a folder for an experiment.
+def begin(experiment: Experiment, folder: Path) -> Experiment:
+    """Claim a folder for an experiment; the experiment with its noise worked out, before any work is done.
 
     Raises:
-        DataError: If it holds another experiment, or things that are not a run.
+        DataError: If the folder holds another experiment, or things that are not a run.
+        PrivacyError: If the experiment promises what no noise can keep.
     """
     path = folder / "experiment.json"
     if path.exists():
         found = load(path)
-        if found != experiment:
-            raise DataError(f"{folder}: holds experiment {found.name!r} ({found.digest}), not {experiment.digest}")
-        return
+        asked = replace(experiment.protection, noise_multiplier=found.protection.noise_multiplier)
+        if found != replace(experiment, protection=asked):
+            raise DataError(
+                f"{folder}: holds experiment {found.name!r} ({found.digest}), another than the one asked for"
+            )
+        return found
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder}: is not empty and not a run folder; expected a new folder or one to go on with")
+    experiment = experiment.resolved()
     write_whole(path, experiment.to_json().encode())
+    return experiment
 
 
 def outcome(folder: Path) -> Outcome:
