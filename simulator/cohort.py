@@ -6,6 +6,9 @@ day or worker changes nobody.
 """
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -109,9 +112,9 @@ class Cohort:
         """Every person-day in the order of iteration, made by ``workers`` processes.
 
         The bytes do not depend on ``workers``. Processes are started afresh (spawned), so that neither threads nor
-        random state of the caller leak into them, and end when the iterator does, also if it is closed early. As
-        with every spawned process, a script that asks for more than one worker guards its entry with
-        ``if __name__ == "__main__"``.
+        random state of the caller leak into them, and end when the iterator does, also if it is closed early or its
+        process is killed. As with every spawned process, a script that asks for more than one worker guards its entry
+        with ``if __name__ == "__main__"``.
 
         Raises:
             ValueError: If ``workers`` is below 1.
@@ -156,7 +159,8 @@ class Cohort:
     def _recordings_in_parallel(self, workers: int) -> Iterator[Recording]:
         people_each = max(1, _CHUNK_PERSON_DAYS // self.days)
         chunks = iter(range(0, self.people, people_each))
-        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_live_and_die_with_parent)
         waiting: deque[Future[list[Recording]]] = deque()
         try:
             while True:
@@ -167,6 +171,23 @@ class Cohort:
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _live_and_die_with_parent() -> None:
+    """Make a worker leave interrupts to its parent, and end when the parent is gone.
+
+    A pool's workers wait for work through a pipe of which they hold both ends, so a killed parent would leave them
+    waiting for ever.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make(cohort: Cohort, first: int, last: int) -> list[Recording]:

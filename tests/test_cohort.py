@@ -2,8 +2,13 @@
 
 import hashlib
 import multiprocessing
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +54,44 @@ def test_workers_end_when_the_consumer_stops_early() -> None:
     recordings.close()  # type: ignore[attr-defined]
     assert multiprocessing.active_children() == []
     assert digest(first) == digest(replace(COHORT, people=40, days=4)[0, 0])
+
+
+KILLED = """
+import multiprocessing, time
+from simulator.cohort import Cohort
+from simulator.population import POPULATIONS
+
+if __name__ == "__main__":
+    cohort = Cohort(population=POPULATIONS["lsm1"], people=4000, days=2, seed=6)
+    recordings = cohort.recordings(workers=2)
+    next(recordings)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    root = Path(__file__).resolve().parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.kill()
+    deadline = time.monotonic() + 20.0
+    while any(_is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline, f"workers {workers} outlive their killed parent"
+        time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"  # ended, whether or not anybody has asked how
 
 
 def test_shards_and_more_people_change_nobody() -> None:
