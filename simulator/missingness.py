@@ -28,8 +28,8 @@ from simulator.vendors import Vendor
 
 RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the window; cuts off walking (norms rrvalid_*)
 AWAKE_OFF_MINUTES: Final = 4  # minutes until a watch that is off the wrist stops recording: judgement
-HEART_RATE_LOSS_G: Final = (0.10, 0.40)  # g, SD of wrist acceleration: loss begins above chores, is likeliest in a run
-HEART_RATE_LOSS_SHARE: Final = 0.35  # share of spells of the strongest motion in which heart rate is lost: judgement
+HEART_RATE_LOSS_G: Final = (0.12, 0.40)  # g, SD of wrist acceleration: loss begins above chores, is likeliest in a run
+HEART_RATE_LOSS_SHARE: Final = 0.28  # share of spells of the strongest motion in which heart rate is lost: judgement
 SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
 RECHARGE_AT: Final = 0.22  # share of battery left when people charge: 15-30 % (norms)
 OFF_CANDIDATES: Final = 8  # most times a day that a watch is taken off, charging and water aside

@@ -155,7 +155,7 @@ def _awaken(rng: np.random.Generator, stage: NDArray[np.uint8], share: float) ->
     stage[brief] = Stage.AWAKE
     spells = int(rng.poisson(max(share - BRIEF_AWAKENING, 0.0) * minutes / 10.0))  # mean length 10 min, overlaps apart
     starts = (minutes * np.sqrt(rng.random(spells))).astype(np.int64)
-    lengths = np.maximum(8.5 * np.exp(0.7 * rng.standard_normal(spells)), 3.0).astype(np.int64)
+    lengths = np.clip(8.5 * np.exp(0.7 * rng.standard_normal(spells)), 3.0, 45.0).astype(np.int64)
     for begin, end in zip(starts, starts + lengths, strict=True):
         stage[begin:end] = Stage.AWAKE
 

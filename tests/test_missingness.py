@@ -246,6 +246,35 @@ def test_nights_and_showers_without_the_watch() -> None:
         assert not on[wet].any()
 
 
+def test_a_shower_before_midnight_is_dried_off_alike_on_both_days() -> None:
+    lead = missingness._LEAD
+    for day in range(25):
+        person = replace(devoted(LSM2.person(10, 2)), off_in_water=True)
+        before, after = live(person, day - 1, MONDAY), live(person, day, MONDAY)
+        for routine, midnight in ((before, routine_end(before)), (after, after.lead_in_minutes)):
+            routine.water[:] = False
+            routine.water[midnight - 16 : midnight - 8] = True
+        earlier = missingness._handling(person, SENSE_2, before, day - 1)
+        later = missingness._handling(person, SENSE_2, after, day)
+        np.testing.assert_array_equal(later[:lead], earlier[-lead:])
+        assert (later[:4] == Reason.OFF_WRIST).all()
+
+
+def routine_end(routine: Routine) -> int:
+    return routine.lead_in_minutes + 1440
+
+
+def test_the_watch_is_put_aside_as_often_as_the_habit_says_and_rather_in_the_evening() -> None:
+    starts = []
+    for i in range(20):
+        person = replace(devoted(LSM2.person(13, i)), off_wrist_per_day=0.5, off_wrist_minutes=20.0)
+        off = runs(statuses(person, VENDORS["garmin-venu-3"], 20) == Reason.OFF_WRIST)
+        starts += list(off[:, 0] % 1440 / 60)
+    assert len(starts) / 400 == pytest.approx(0.5, abs=0.12)
+    assert 14 < np.median(starts) < 21
+    assert np.ptp(starts) > 12
+
+
 def test_unworn_days_come_as_often_as_the_habit_says() -> None:
     person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.15)
     share = np.mean([missingness._away(replace(person, index=i), day) for i in range(60) for day in range(70)])

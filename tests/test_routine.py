@@ -123,7 +123,8 @@ def test_the_diary_tells_what_happened(seed: int, day: int) -> None:
         within = slice(begin + routine.lead_in_minutes, end + routine.lead_in_minutes)
         if event.kind == "sleep":
             assert event.label in {"main", "nap"}
-            assert (routine.stage[within] != Stage.AWAKE).mean() > 0.5 or end - begin < 60
+            if event.start_minute == begin and event.end_minute == end:
+                assert (routine.stage[within] != Stage.AWAKE).mean() > 0.5
         elif event.kind == "activity":
             assert event.end_minute - event.start_minute >= 10
             exercising[max(event.start_minute, 0) : end] = True
@@ -291,6 +292,20 @@ def test_activities_and_moods_are_those_of_table_19(lives: Lives) -> None:
         assert lives.moods[label] / moods == pytest.approx(share, abs=0.03 + error)
     assert 0.18 < np.median(lives.effort["walking"]) < 0.42  # share of heart rate reserve, 0.30
     assert 0.60 < np.median(lives.effort["running"]) < 0.84  # 0.72
+
+
+def test_whoever_sleeps_lies_still_and_warm() -> None:
+    retired = [p for i in range(60) if not (p := LSM1.person(2, i)).works][:6]
+    naps = 0
+    for person in retired:
+        for routine in live_through(person, range(14), MONDAY):
+            asleep = routine.stage != Stage.AWAKE
+            assert (routine.cadence[asleep] == 0).all()
+            bed, rise = (minute + LEAD_IN_MINUTES for minute in routine.nights[0])
+            assert (routine.ambient_celsius[max(bed, 0) : rise] > 23).all()  # degC under a cover, 28-32
+            assert routine.arm_motion[asleep].mean() < 0.25 * routine.arm_motion[~asleep].mean()
+            naps += sum(event.label == "nap" for event in routine.events)
+    assert naps > 3
 
 
 def test_workers_rise_earlier_on_working_days() -> None:
