@@ -3,7 +3,8 @@
 Nothing is measured here, and nothing but the two files is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -18,6 +19,8 @@ from simulator.signals import INDEX, MINUTES_PER_DAY
 
 FEDERATED: Final = "federated"
 PUBLIC_ONLY: Final = "public only"
+EVALUATED: Final = "model"  # a model that `everywear evaluate` was given
+MODELS: Final = (FEDERATED, EVALUATED, PUBLIC_ONLY)
 SIMULATED: Final = "simulated"
 ALL: Final = "all"  # the average over signals
 
@@ -109,9 +112,12 @@ class Table:
     def methods(self) -> list[str]:
         """Methods: the models first, then the simple ones in the order of the records."""
         found = list(dict.fromkeys(row.method for row in self.rows))
-        return [m for m in (FEDERATED, PUBLIC_ONLY) if m in found] + [
-            m for m in found if m not in (FEDERATED, PUBLIC_ONLY)
-        ]
+        return sorted(found, key=lambda method: MODELS.index(method) if method in MODELS else len(MODELS))
+
+    @property
+    def model(self) -> str:
+        """The method that a dataset's scores are about: the federated model, or the one that was evaluated later."""
+        return EVALUATED if FEDERATED not in self.methods and EVALUATED in self.methods else FEDERATED
 
     @property
     def signals(self) -> list[str]:
@@ -134,6 +140,7 @@ class Findings:
 
     Attributes:
         experiment: What was run.
+        stated: The same, as the run's own file says it.
         records: All records, in the order of the file.
         warm_up: The public warm start.
         public_losses: Loss on the public validation people: after the warm start, then after every round.
@@ -144,6 +151,7 @@ class Findings:
     """
 
     experiment: Experiment
+    stated: str
     records: Sequence[Record]
     warm_up: WarmUp
     public_losses: Sequence[float]
@@ -168,7 +176,9 @@ def findings(run: Path) -> Findings:
     """
     experiment = load(run / "experiment.json")
     path = run / "records.jsonl"
-    records = _records(path, experiment)
+    stated = (run / "experiment.json").read_bytes()
+    digests = {experiment.digest, hashlib.sha256(stated).hexdigest()[:12]}  # as we and as its writer's code hash it
+    records = _records(path, digests)
     by_name = {(record.kind, record.key): record for record in records}
     rounds = [("round", str(number + 1)) for number in range(experiment.rounds.rounds)]
     needed = [
@@ -197,6 +207,7 @@ def findings(run: Path) -> Findings:
             tables[key] = table(key, content(kind, key, TypeAdapter(list[Row]), "rows"))
     return Findings(
         experiment=experiment,
+        stated=stated.decode(),
         records=records,
         warm_up=warm_up,
         public_losses=[warm_up.public_loss, *after_rounds],
@@ -210,7 +221,7 @@ def findings(run: Path) -> Findings:
 _T = TypeVar("_T")
 
 
-def _records(path: Path, experiment: Experiment) -> list[Record]:
+def _records(path: Path, digests: set[str]) -> list[Record]:
     if not path.exists():
         raise DataError(f"{path}: no such file; the run has not begun")
     content = path.read_bytes()
@@ -221,10 +232,9 @@ def _records(path: Path, experiment: Experiment) -> list[Record]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file of records ({error.reason} at byte {error.start})") from error
     for number, record in enumerate(records, start=1):
-        if record.experiment != experiment.digest:
-            raise DataError(
-                f"{path}, line {number}: a record of experiment {record.experiment}, expected {experiment.digest}"
-            )
+        if record.experiment not in digests:
+            expected = " or ".join(sorted(digests))
+            raise DataError(f"{path}, line {number}: a record of experiment {record.experiment}, expected {expected}")
         if not isinstance(record.content, Mapping):
             raise DataError(f"{path}, line {number}: content is {record.content!r:.60}, expected an object")
     return records
@@ -273,9 +283,9 @@ def verdict(row: Row) -> Verdict:
     return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
-def not_beaten(scores: Table, method: str = FEDERATED) -> list[Row]:
-    """Tasks on which ``method`` does not beat linear interpolation: its saving's interval reaches 0 or lies below."""
-    return [row for row in scores.overall(method) if verdict(row) != "better"]
+def not_beaten(scores: Table) -> list[Row]:
+    """Tasks on which the model does not beat linear interpolation: its saving's interval reaches 0 or lies below."""
+    return [row for row in scores.overall(scores.model) if verdict(row) != "better"]
 
 
 def saving_over(scores: Table, method: str, other: str) -> dict[Place, float]:
@@ -294,7 +304,7 @@ def best(scores: Table) -> dict[Place, list[str]]:
     return found
 
 
-def extremes(scores: Table, of: Callable[[Row], float | None], method: str = FEDERATED) -> tuple[Row, Row] | None:
-    """The method's overall rows with the least and the greatest value of something; None without any."""
-    rows = [(value, i, row) for i, row in enumerate(scores.overall(method)) if (value := of(row)) is not None]
+def extremes(scores: Table) -> tuple[Row, Row] | None:
+    """The model's overall rows with the least and the greatest saving; None without any."""
+    rows = [(row.saving, i, row) for i, row in enumerate(scores.overall(scores.model)) if row.saving is not None]
     return (min(rows)[2], max(rows)[2]) if rows else None

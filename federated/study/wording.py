@@ -3,11 +3,13 @@
 Every sentence is put together from the numbers of the run, so that a run that beats nothing says so.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Final
 
 from federated.study.findings import (
+    EVALUATED,
     FEDERATED,
     PUBLIC_ONLY,
     SIMULATED,
@@ -17,11 +19,13 @@ from federated.study.findings import (
     Table,
     best,
     extremes,
+    not_beaten,
     saving_over,
     verdict,
 )
 from model.evaluation.generative import RANDOM_SHARE, REFERENCE
 
+MAKERS_IN_A_SENTENCE: Final = 8
 HEADLINE_TASKS: Final = (("temporal_interpolation", 60), ("random_imputation", None))
 TASK_NAMES: Final[Mapping[str, str]] = {
     "random_imputation": f"{RANDOM_SHARE:.0%} random imputation".replace("%", " %"),
@@ -31,6 +35,7 @@ TASK_NAMES: Final[Mapping[str, str]] = {
 }
 METHOD_NAMES: Final[Mapping[str, str]] = {
     FEDERATED: "federated",
+    EVALUATED: "evaluated model",
     PUBLIC_ONLY: "public only (warm start)",
     "mean": "window's mean",
     "nearest": "nearest value",
@@ -95,18 +100,55 @@ def _errors_sentence(found: Findings) -> str:
 def privacy_sentence(found: Findings) -> str:
     """What the people were promised, by maker and over the federation."""
     spent = found.privacy
-    if spent.noise == "off" or spent.federation is None:
+    if spent.noise == "off" or spent.federation is None or spent.delta is None:
         return "Noise was off: this run gives no privacy guarantee to anybody."
-    values = {name: f"{epsilon:.2f}" for name, epsilon in spent.epsilon.items() if epsilon is not None}
+    values = {name: up(epsilon) for name, epsilon in spent.epsilon.items() if epsilon is not None}
     if len(set(values.values())) == 1 and len(values) > 1:
         each = f"ε = {next(iter(values.values()))} at each of the {len(values)} makers"
-    else:
+    elif len(values) <= MAKERS_IN_A_SENTENCE:
         each = ", ".join(f"ε = {epsilon} at {name}" for name, epsilon in values.items())
-    rehearsed = "; the noise was rehearsed from a public seed" if spent.noise == "rehearsal" else ""
+    else:
+        smallest, greatest = (pick(values.values(), key=float) for pick in (min, max))
+        each = f"ε = {smallest} to {greatest} at the {len(values)} makers"
+    rehearsed = "; the noise was rehearsed from a public seed, so it would protect no real person"
     return (
-        f"A person's privacy loss over the whole run is {each} and ε = {spent.federation:.2f} over the federation, "
-        f"at δ = {spent.delta:.0e}{rehearsed}."
+        f"The bound on a person's privacy loss over the whole run is {each} and ε = {up(spent.federation)} over the "
+        f"federation, at δ = {small(spent.delta)}{rehearsed if spent.noise == 'rehearsal' else ''}."
     )
+
+
+def up(epsilon: float) -> str:
+    """An epsilon with two decimals, rounded up: a guarantee is never said to be better than it is.
+
+    >>> up(7.991), up(8.0), up(0.1 + 0.2)
+    ('8.00', '8.00', '0.31')
+    """
+    return f"{math.ceil(100 * epsilon) / 100:.2f}"
+
+
+def small(probability: float) -> str:
+    """A small probability.
+
+    >>> small(1e-05)
+    '1e-5'
+    """
+    return f"{probability:g}".replace("e-0", "e-")
+
+
+def not_beaten_lines(scores: Table) -> list[str]:
+    """Where the federated model does not beat linear interpolation: a line for "worse", one for "open", if any."""
+    lines = []
+    for judged, text in (("worse", "worse"), ("undecided", "open (the interval reaches 0, or there is none)")):
+        minutes: dict[str, list[str]] = {}
+        for row in not_beaten(scores):
+            if verdict(row) == judged:
+                minutes.setdefault(row.task, []).extend([] if row.horizon is None else [str(row.horizon)])
+        tasks = [
+            TASK_NAMES.get(task, task) + (f" {', '.join(listed)} min" if listed else "")
+            for task, listed in minutes.items()
+        ]
+        lines += [f"{text}: {'; '.join(tasks)}"] if tasks else []
+    return lines
 
 
 def tally(scores: Table) -> str:
@@ -157,10 +199,14 @@ def day_sentence(day: ExampleDay) -> str:
         for start, end, reason in gaps:
             minutes[reason] = minutes.get(reason, 0) + end - start
     causes = sorted(minutes.items(), key=lambda item: (-item[1], item[0]))
-    missing = ", ".join(f"{reason_name(reason)} {percent(n / cells, 0)}" for reason, n in causes)
+    missing = ", ".join(f"{reason_name(reason)} {_part(n / cells)}" for reason, n in causes)
     return f"{percent(seen / cells, 0)} of the shown minutes were delivered" + (
         f"; missing: {missing}." if missing else "."
     )
+
+
+def _part(share: float) -> str:
+    return percent(share, 0) if share >= 0.005 else "under 1 %"
 
 
 def reason_name(reason: str) -> str:
@@ -170,11 +216,12 @@ def reason_name(reason: str) -> str:
 
 def savings_sentence(scores: Table, noise: str) -> str:
     """What the main picture shows of a dataset."""
-    ends = extremes(scores, lambda row: row.saving)
+    ends = extremes(scores)
     if ends is None:
-        return f"No saving of the federated model is recorded on {scores.dataset!r}."
+        return f"No saving of a model is recorded on {scores.dataset!r}."
     low, high = (f"{percent(row.saving or 0)} on {place_name((row.task, row.horizon))}" for row in ends)
-    text = f"The {method_name(FEDERATED, noise)} model's saving against linear interpolation runs from {low} to {high}"
+    name = "evaluated" if scores.model == EVALUATED else method_name(FEDERATED, noise)
+    text = f"The {name} model's saving against linear interpolation runs from {low} to {high}"
     ahead = [row for row in scores.overall(REFERENCE) if row.task == "temporal_extrapolation"]
     same = [row for row in ahead if (last := scores.get((row.task, row.horizon), "last")) and last.mse == row.mse]
     if ahead and len(same) == len(ahead):
@@ -184,3 +231,19 @@ def savings_sentence(scores: Table, noise: str) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def picture_title(found: Findings) -> str:
+    """Two lines above the README's picture: what it shows, and the two figures that matter most."""
+    scores, parts = found.tables[SIMULATED], []
+    for place in HEADLINE_TASKS:
+        row = scores.get(place, FEDERATED)
+        if row is not None and row.saving is not None:
+            parts.append(f"{place_name(place)}: {percent(row.saving)} ({span(row.saving_interval)})")
+    spent = found.privacy
+    privately = "without privacy" if spent.federation is None else f"ε = {up(spent.federation)} a person"
+    rehearsed = ", rehearsed noise" if spent.noise == "rehearsal" else ""
+    return (
+        f"Federated over {len(found.experiment.makers)} watch makers, {privately}{rehearsed}: error saved on "
+        f"{scores.people} held-out simulated people\n" + "; ".join(parts)
+    )
