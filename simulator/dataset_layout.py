@@ -1,0 +1,157 @@
+"""How recordings lie in Parquet: the schemas, the way there and back, and the digest of what they hold.
+
+A recording is a row; each of its 26 signals is one fixed-size list of 1440 elements. ``recordings`` holds float32
+with null where nothing was observed, ``truth`` float32 without nulls, ``reasons`` uint8 of ``Reason`` without nulls.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from simulator.recording import SHAPE, DataError, Reason, Recording
+from simulator.signals import MINUTES_PER_DAY, NAMES, SIGNALS
+
+FORMAT: Final = "everywear dataset"
+VERSION: Final = 1
+MANIFEST: Final = "dataset.json"
+PEOPLE: Final = "people.parquet"
+EVENTS: Final = "events.parquet"
+
+_ELEMENTS: Final = {"recordings": pa.float32(), "truth": pa.float32(), "reasons": pa.uint8()}
+_LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)[:, None]
+_HIGH: Final = np.array([signal.high for signal in SIGNALS], dtype=np.float32)[:, None]
+
+EVENT_SCHEMA: Final = pa.schema(
+    [
+        ("person", pa.string()),
+        ("day", pa.int32()),
+        ("kind", pa.string()),
+        ("label", pa.string()),
+        ("start_minute", pa.int32()),
+        ("end_minute", pa.int32()),
+    ]
+)
+
+
+def schema_of(kind: str) -> pa.Schema:
+    """The columns of a part of ``recordings``, ``truth`` or ``reasons``."""
+    minutes = pa.list_(pa.field("element", _ELEMENTS[kind]), MINUTES_PER_DAY)
+    keys = [("person", pa.string()), ("day", pa.int32()), ("date", pa.date32())]
+    return pa.schema([*keys, *((name, minutes) for name in NAMES)])
+
+
+def to_table(kind: str, recordings: Sequence[Recording]) -> pa.Table:
+    """Recordings as rows of a part of ``kind``, in the order given."""
+    schema = schema_of(kind)
+    columns: list[pa.Array] = [
+        pa.array([recording.person for recording in recordings], pa.string()),
+        pa.array([recording.day for recording in recordings], pa.int32()),
+        pa.array([recording.date for recording in recordings], pa.date32()),
+    ]
+    for i, name in enumerate(NAMES):
+        missing = None
+        if kind == "recordings":
+            cells = np.concatenate([recording.values[i] for recording in recordings])
+            missing = ~np.concatenate([recording.observed[i] for recording in recordings])
+        elif kind == "truth":
+            cells = np.concatenate([recording.truth[i] for recording in recordings if recording.truth is not None])
+        else:
+            cells = np.concatenate([recording.reason[i] for recording in recordings])
+        elements = pa.array(cells, type=_ELEMENTS[kind], mask=missing)
+        columns.append(pa.FixedSizeListArray.from_arrays(elements, type=schema.field(name).type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def to_arrays(table: pa.Table, names: Sequence[str], where: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The cells of some signals of a table read back.
+
+    Args:
+        table: Rows of a part.
+        names: The signals wanted.
+        where: What the table is, for messages.
+
+    Returns:
+        The cells [rows, signals, 1440], 0 where null, and whether each was there.
+
+    Raises:
+        DataError: If a whole list is null.
+    """
+    cells, present = [], []
+    for name in names:
+        column = table.column(name).combine_chunks()
+        if column.null_count:
+            raise DataError(f"{where}, column {name!r}: {column.null_count} null lists, expected lists of 1440")
+        elements = column.flatten()
+        present.append(elements.is_valid().to_numpy(zero_copy_only=False).reshape(-1, MINUTES_PER_DAY))
+        cells.append(elements.fill_null(0).to_numpy(zero_copy_only=False).reshape(-1, MINUTES_PER_DAY))
+    return np.stack(cells, axis=1), np.stack(present, axis=1)
+
+
+def check_range(values: NDArray[np.float32], used: NDArray[np.bool_], where: str) -> None:
+    """Refuse values that no signal can take.
+
+    Args:
+        values: float32 [26, 1440].
+        used: bool [26, 1440]; the cells to look at.
+        where: What the values are, for the message.
+
+    Raises:
+        DataError: If a used value is not finite or outside its signal's physical range; names signal and minute.
+    """
+    inside = (values >= _LOW) & (values <= _HIGH)  # False for NaN
+    wrong = used & ~inside
+    if wrong.any():
+        i, minute = (int(k) for k in np.argwhere(wrong)[0])
+        signal = SIGNALS[i]
+        raise DataError(
+            f"{where}, column {signal.name!r}, minute {minute}: {values[i, minute]} is outside the physical range "
+            f"[{signal.low:g}, {signal.high:g}] {signal.unit}"
+        )
+
+
+def checked(recording: Recording, where: str) -> Recording:
+    """Itself, if it keeps the contract and every value is physically possible.
+
+    Raises:
+        DataError: As ``Recording.check`` and ``check_range`` say.
+    """
+    if recording.values.shape == recording.observed.shape == SHAPE:
+        check_range(recording.values, recording.observed, where)
+    recording.check()
+    if recording.reason.max() > max(Reason):
+        raise DataError(f"{where}: reason {recording.reason.max()}, expected at most {max(Reason)}")
+    if recording.truth is not None:
+        check_range(recording.truth, np.ones_like(recording.observed), f"{where}, truth")
+    return recording
+
+
+def digest(recording: Recording, *, truth: bool, reasons: bool) -> bytes:
+    """SHA-256 of what the folder keeps of a recording: unobserved values, which are lost, do not count."""
+    events = [(event.kind, event.label, event.start_minute, event.end_minute) for event in recording.events]
+    head = [recording.person, recording.vendor, recording.day, recording.date.isoformat(), events]
+    sha = hashlib.sha256(json.dumps(head).encode())
+    sha.update(np.packbits(recording.observed).tobytes())
+    sha.update(np.where(recording.observed, recording.values, np.float32(0)).astype("<f4").tobytes())
+    if reasons:
+        sha.update(recording.reason.tobytes())
+    if truth and recording.truth is not None:
+        sha.update(recording.truth.astype("<f4").tobytes())
+    return sha.digest()
+
+
+def content_hash(people: pd.DataFrame, digests: dict[tuple[str, int], bytes]) -> str:
+    """SHA-256 of a whole dataset: its people, then its recordings in order of (person, day).
+
+    Neither the order of arrival nor parts, workers or shards change it.
+    """
+    table = people.sort_values("person")
+    sha = hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode())
+    for key in sorted(digests):
+        sha.update(digests[key])
+    return sha.hexdigest()
