@@ -275,6 +275,36 @@ def test_the_watch_is_put_aside_as_often_as_the_habit_says_and_rather_in_the_eve
     assert np.ptp(starts) > 12
 
 
+def test_some_firmware_measures_less_by_day() -> None:
+    apple, person = VENDORS["apple-watch-9"], devoted(LSM2.person(14, 0))
+    routine = live(person, 2, MONDAY)
+    full, still = np.full(1440, 100, dtype=np.float32), np.zeros(1440, dtype=np.float32)
+    observed = find_gaps(person, apple, routine, full, still, 2) == Reason.OBSERVED
+    on = worn(person, apple, routine, 2)
+    asleep = routine.stage[routine.lead_in_minutes :] != Stage.AWAKE
+    noon = on & ~routine.exercising[routine.lead_in_minutes :]
+    noon[:660], noon[1200:] = False, False  # nobody's night reaches 11 to 20 h
+    noon &= ~asleep
+    assert noon.sum() > 300
+    assert observed[HEART_RATE][noon].mean() == pytest.approx(1 / apple.heart_rate_interval_minutes, abs=0.02)
+    for name in ("rmssd", "skin_temperature"):
+        assert not observed[INDEX[name]][noon].any()
+        assert observed[INDEX[name]][on & asleep].all()
+    assert observed[HEART_RATE][on & asleep].all()
+
+
+def test_an_unworn_day_runs_from_rising_to_rising() -> None:
+    person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.2)
+    away = [missingness._away(person, day) for day in range(-1, 40)]
+    assert 0 < sum(away) < len(away)
+    garmin = VENDORS["garmin-venu-3"]
+    for day, routine in enumerate(live_through(person, range(40), MONDAY)):
+        rise = routine.nights[0][1]
+        on = worn(person, garmin, routine, day)
+        assert (on[:rise].mean() < 0.05) == away[day]  # away[day] is the day before
+        assert (on[rise:].mean() < 0.05) == away[day + 1]
+
+
 def test_unworn_days_come_as_often_as_the_habit_says() -> None:
     person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.15)
     share = np.mean([missingness._away(replace(person, index=i), day) for i in range(60) for day in range(70)])

@@ -180,6 +180,8 @@ class Lives:
     labels: Counter[str] = field(default_factory=Counter)
     moods: Counter[str] = field(default_factory=Counter)
     effort: dict[str, list[float]] = field(default_factory=dict)
+    load: dict[str, list[float]] = field(default_factory=dict)
+    showers: int = 0
     by_hour: NDArray[np.float64] = field(default_factory=lambda: np.zeros(24))
 
 
@@ -228,6 +230,9 @@ def _see(seen: Lives, i: int, day: int, routine: Routine, person: Person) -> Non
             seen.effort.setdefault(event.label, []).append(float(routine.intensity[bout].mean()))
         if event.kind == "mood":
             seen.moods[event.label] += 1
+            span = slice(max(event.start_minute, 0) + LEAD_IN_MINUTES, event.end_minute + LEAD_IN_MINUTES)
+            seen.load.setdefault(event.label, []).append(float(routine.arousal[span].mean()))
+    seen.showers += int((np.diff(routine.water[LEAD_IN_MINUTES:].astype(int)) == 1).sum())
 
 
 def test_people_walk_as_much_as_people_do(lives: Lives) -> None:
@@ -290,6 +295,9 @@ def test_activities_and_moods_are_those_of_table_19(lives: Lives) -> None:
     for label, share in (("calm", 0.317), ("content", 0.297), ("stressed", 0.214), ("frustrated", 0.117)):
         error = 4 * np.sqrt(share * (1 - share) / moods)
         assert lives.moods[label] / moods == pytest.approx(share, abs=0.03 + error)
+    load = {label: np.mean(values) for label, values in lives.load.items()}
+    assert load["calm"] < load["content"] < min(load["frustrated"], load["excited"], load["stressed"])
+    assert load["stressed"] - load["calm"] < 0.7  # of 1, which is stress in public speaking
     assert 0.18 < np.median(lives.effort["walking"]) < 0.42  # share of heart rate reserve, 0.30
     assert 0.60 < np.median(lives.effort["running"]) < 0.84  # 0.72
 
@@ -306,6 +314,10 @@ def test_whoever_sleeps_lies_still_and_warm() -> None:
             assert routine.arm_motion[asleep].mean() < 0.25 * routine.arm_motion[~asleep].mean()
             naps += sum(event.label == "nap" for event in routine.events)
     assert naps > 3
+
+
+def test_people_wash(lives: Lives) -> None:
+    assert 0.7 < lives.showers / (PEOPLE * DAYS) < 1.1  # showers and swims a day
 
 
 def test_workers_rise_earlier_on_working_days() -> None:
