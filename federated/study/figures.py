@@ -71,7 +71,8 @@ ABBREVIATIONS: Final[Mapping[str, str]] = {
 }
 WIDTH_INCHES: Final = 11.0
 PICTURE_PIXELS: Final = 1600
-FLOOR_PERCENT: Final = -100.0  # the deepest the main picture's axis goes; what lies below is marked at its edge
+FLOOR_PERCENT: Final = -100.0  # the deepest that a model can stretch the main picture's axis
+SIMPLE_FLOOR_PERCENT: Final = -50.0  # the deepest that a simple method can; what lies below is marked at the edge
 SMOOTHED_SHARE: Final = 0.05  # of the steps, in the running mean of the training loss
 _STYLE: Final[Mapping[str, object]] = {
     "axes.axisbelow": True,
@@ -244,14 +245,14 @@ def _keys(methods: Sequence[str], noise: str) -> list[Line2D]:
 
 
 def _limits(scores: Table, methods: Sequence[str]) -> tuple[float, float]:
-    """Limits of the axis, percent: all of the models, and of the others what is not below ``FLOOR_PERCENT``."""
+    """Limits of the axis, percent: what the models reach, and of the others what is not too far below."""
     low, high = -10.0, 10.0
     for method in methods:
         for row in scores.overall(method):
             bounds = [b for b in (row.saving, *(row.saving_interval or ())) if b is not None]
             high = max([high, *(100 * b for b in bounds)])
-            kept = bounds if method in MODELS else [row.saving or 0.0]
-            low = min([low, *(100 * b for b in kept)])
+            kept = [100 * b for b in bounds] if method in MODELS else [100 * (row.saving or 0.0)]
+            low = min([low, *(b for b in kept if method in MODELS or b >= SIMPLE_FLOOR_PERCENT)])
     return max(low, FLOOR_PERCENT) - 4, high + 4
 
 

@@ -35,12 +35,14 @@ thead th { vertical-align: bottom; font-size: 0.8rem; }
 th:first-child, .facts td { text-align: left; }
 tbody th { white-space: nowrap; }
 td small { display: block; font-weight: 400; font-size: 0.72rem; white-space: nowrap; }
+td[colspan]:not([colspan="1"]) { text-align: left; }
 .better { background: rgb(0 114 178 / 0.16); }
 .worse { background: rgb(213 94 0 / 0.16); }
 .best, .sure { font-weight: 700; }
 .heat { font-size: 0.76rem; }
 .heat th, .heat td { padding: 0.12rem 0.25rem; text-align: center; border: 1px solid var(--paper); }
 .heat td { -webkit-print-color-adjust: exact; print-color-adjust: exact; min-width: 1.9rem; }
+.heat thead th { max-width: 6rem; }
 .heat th:first-child { text-align: left; white-space: nowrap; }
 details { margin: 0.9rem 0; }
 summary { cursor: pointer; }

@@ -35,6 +35,7 @@ from federated.study.wording import (
     picture_title,
     place_name,
     savings_sentence,
+    signals_sentence,
     small,
     span,
     up,
@@ -137,21 +138,22 @@ def _verdicts(scores: Table) -> str:
     horizons = sorted({horizon for _, horizon in scores.places if horizon is not None})
     lines = []
     for task in dict.fromkeys(place[0] for place in scores.places):
-        alone = (task, None) in scores.places
-        cells = [
-            _verdict_cell(scores.get((task, horizon), scores.model)) for horizon in ([None] if alone else horizons)
-        ]
-        cells += ["<td></td>"] * (max(len(horizons), 1) - len(cells))
+        if (task, None) in scores.places:
+            cells = [_verdict_cell(scores.get((task, None), scores.model), columns=max(1, len(horizons)))]
+        else:
+            cells = [_verdict_cell(scores.get((task, horizon), scores.model)) for horizon in horizons]
         lines.append(f'<tr><th scope="row">{escape(TASK_NAMES.get(task, task))}</th>{"".join(cells)}</tr>')
     caption = "Saving against linear interpolation with its 95 % interval over people: ▲ beats it, ▼ worse, ○ open."
     return _table(["", *(f"{horizon} min" for horizon in horizons)], lines, caption)
 
 
-def _verdict_cell(row: Row | None) -> str:
+def _verdict_cell(row: Row | None, columns: int = 1) -> str:
     if row is None or row.saving is None:
-        return "<td>–</td>"
+        return f'<td colspan="{columns}">–</td>'
     mark, said = {"better": "▲", "worse": "▼", "undecided": "○"}[verdict(row)], percent(row.saving)
-    return f'<td class="{verdict(row)}">{mark} {said}<small>{span(row.saving_interval)}</small></td>'
+    return (
+        f'<td colspan="{columns}" class="{verdict(row)}">{mark} {said}<small>{span(row.saving_interval)}</small></td>'
+    )
 
 
 def _against_public(scores: Table) -> str:
@@ -234,7 +236,8 @@ def _scores(found: Findings, scores: Table, number: int) -> str:
     body += f"<p>{escape(_best_sentence(scores, noise))} {scores.people} people; {len(scores.signals)} signals"
     body += f": {escape(signals)}.</p>" if len(scores.signals) <= 6 else ".</p>"
     body += _wide(_matrix(scores, noise))
-    body += f"<details open><summary>By signal</summary>{_wide(_heat(scores))}</details>"
+    by_signal = escape(f"By signal: {signals_sentence(scores)}")
+    body += f"<details open><summary>{by_signal}</summary>{_wide(_heat(scores))}</details>"
     summary = "Every average with both errors and intervals"
     body += f"<details><summary>{summary}</summary>{_wide(_long(scores, noise))}</details>"
     return _section(title, body)

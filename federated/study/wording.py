@@ -46,7 +46,11 @@ METHOD_NAMES: Final[Mapping[str, str]] = {
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as percent, with a true minus: -0.113 -> "−11.3 %"."""
+    """A share as percent, with a true minus, and without one where it rounds to nothing.
+
+    >>> percent(-0.113), percent(-0.0002), percent(0.5, 0)
+    ('−11.3 %', '0.0 %', '50 %')
+    """
     text = f"{100 * share:.{digits}f}"
     return (text if float(text) else text.lstrip("-")).replace("-", "−") + " %"
 
@@ -171,6 +175,23 @@ def tally(scores: Table) -> str:
     lowest = sum(FEDERATED in winners for winners in best(scores).values())
     parts.append(f"it has the lowest error of all {len(scores.methods)} methods on {lowest}")
     return "; ".join(parts) + "."
+
+
+def signals_sentence(scores: Table) -> str:
+    """How often the model beats linear interpolation signal by signal, and where it does worst."""
+    verdicts = {
+        signal: [verdict(row) for place in scores.places if (row := scores.get(place, scores.model, signal))]
+        for signal in scores.signals
+    }
+    cells = [judged for of_signal in verdicts.values() for judged in of_signal]
+    worst = max(verdicts, key=lambda signal: verdicts[signal].count("worse"), default=None)
+    text = (
+        f"of {len(cells)} scores it beats linear interpolation on {cells.count('better')}, is worse on "
+        f"{cells.count('worse')}, and {cells.count('undecided')} stay open"
+    )
+    if worst is not None and "worse" in verdicts[worst]:
+        text += f"; most often worse: {worst.replace('_', ' ')}, on {verdicts[worst].count('worse')}"
+    return text + "."
 
 
 def curves_sentence(found: Findings) -> str:
