@@ -15,7 +15,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,8 +24,8 @@ from typing import Any, Literal
 
 import tyro
 from tqdm import tqdm
+from tyro.conf import Positional
 
-Positional = tyro.conf.Positional
 Result = Mapping[str, Any]
 
 
@@ -33,7 +34,7 @@ class UsageError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(ABC):
     """What every job takes.
 
     Attributes:
@@ -43,6 +44,10 @@ class Job:
 
     seed: int = 1
     json: bool = False
+
+    @abstractmethod
+    def do(self) -> Result:
+        """Do the job; what it says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,8 +337,11 @@ class Federate(Job):
             experiment = load(Path(self.preset))
         else:
             raise UsageError(f"preset {self.preset!r} is unknown, expected one of {', '.join(PRESETS)} or a .json file")
-        asked = {"epsilon": self.epsilon, "noise": self.noise}
-        protection = dataclasses.replace(experiment.protection, **{k: v for k, v in asked.items() if v is not None})
+        protection = dataclasses.replace(
+            experiment.protection,
+            epsilon=experiment.protection.epsilon if self.epsilon is None else self.epsilon,
+            noise=self.noise or experiment.protection.noise,
+        )
         experiment = dataclasses.replace(experiment, protection=protection)
         if self.print_experiment:
             sys.stdout.write(experiment.to_json())
@@ -411,7 +419,7 @@ class Report(Job):
         return {"path": str(path)}
 
 
-JOBS = {
+JOBS: dict[str, Callable[..., Any]] = {
     "simulate": Simulate,
     "import": Import,
     "realism": Realism,

@@ -23,14 +23,14 @@ app = ClientApp()
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """One round at one maker. The reply holds the model and the maker's number; no loss, no count (rule R10)."""
-    config = message.content["config"]
+    config = message.content.config_records["config"]
     number = int(context.node_config["partition-id"])
     experiment = Experiment.from_json(str(config["experiment"]))
     if number >= len(experiment.makers):
         raise DataError(f"client {number} has no maker: the experiment names {len(experiment.makers)}")
     normaliser = Normaliser(**json.loads(str(config["normaliser"])))
     site = Site(site_folder(context, experiment, number), experiment, number)
-    theta = train_round(site, vector(message.content["arrays"]), normaliser, int(config["round"]))
+    theta = train_round(site, vector(message.content.array_records["arrays"]), normaliser, int(str(config["round"])))
     reply = RecordDict({"arrays": record(theta), "metrics": MetricRecord({"maker": number})})
     return Message(content=reply, reply_to=message)
 

@@ -45,7 +45,7 @@ DEMO: Final = Experiment(
     size="xxs",
     window_minutes=300,
     public=Public(
-        people=250, validation_people=40, days=2, warm_up=TrainingPlan(steps=400, batch_windows=32, learning_rate=3e-3)
+        people=250, validation_people=40, days=2, warm_up=TrainingPlan(steps=300, batch_windows=32, learning_rate=3e-3)
     ),
     makers=MAKERS,
     protection=Protection(),

@@ -83,7 +83,7 @@ def federate(grid: Grid, run: Path) -> None:
         record(theta),
         num_rounds=left,
         timeout=ROUND_TIMEOUT_SECONDS,
-        train_config=ConfigRecord(config),
+        train_config=ConfigRecord({**config}),
         evaluate_fn=keep,
     )
     if last_round(run, experiment, model)[0] != experiment.rounds.rounds:

@@ -76,10 +76,10 @@ class MakerAverage(Strategy):
         failures: list[str] = []
         for reply in replies:
             if reply.has_error():
-                failures.append(reply.error.reason)
+                failures.append(str(reply.error.reason))
                 continue
-            maker = int(reply.content["metrics"]["maker"])  # type: ignore[index, arg-type, call-overload]
-            theta = vector(reply.content["arrays"])  # type: ignore[arg-type]
+            maker = int(str(reply.content.metric_records["metrics"]["maker"]))
+            theta = vector(reply.content.array_records["arrays"])
             if theta.shape != self._theta.shape or not np.isfinite(theta).all():
                 failures.append(
                     f"maker {maker} sent a vector of shape {theta.shape} that is not finite or does not fit"

@@ -144,7 +144,7 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """[..., n, width] -> [all leading, heads, n, width of a head]."""
-        return x.flatten(0, -3).unflatten(-1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
+        return split(x.flatten(0, -3), -1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -286,10 +286,8 @@ class MaskedAutoencoder(nn.Module):
         a = self.architecture
         there = observed & ~batch.hidden[..., None]
         grid = (a.grid.rows, a.grid.columns)
-        total, count = (
-            (values * there).sum(-1).unflatten(-1, grid),
-            there.sum(-1).to(values.dtype).unflatten(-1, grid),
-        )
+        total = split((values * there).sum(-1), -1, grid)
+        count = split(there.sum(-1).to(values.dtype), -1, grid)
         column = torch.arange(a.grid.columns, device=values.device, dtype=values.dtype)
         lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
         found = []
@@ -321,7 +319,8 @@ class MaskedAutoencoder(nn.Module):
         correction: Tensor = self.head(x)
         if self.blend is None:
             return correction
-        return correction + (self.blend(x).softmax(-1) * anchors).sum(-1, keepdim=True)
+        shares: Tensor = self.blend(x).softmax(-1)
+        return correction + (shares * anchors).sum(-1, keepdim=True)
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """One vector a window, [..., width]: the mean of its seen patches; the summary token where none is seen."""
@@ -329,18 +328,19 @@ class MaskedAutoencoder(nn.Module):
         weight = seen.keep.clone()
         weight[..., 0] = ~seen.keep[..., 1:].any(-1)
         total = (seen.tokens * weight[..., None]).sum(-2)
-        return total / weight.sum(-1, keepdim=True)
+        mean: Tensor = total / weight.sum(-1, keepdim=True)
+        return mean
 
     def windows(self, patches: Tensor) -> Tensor:
         """Patches [..., places, cells] -> [..., 26, minutes]; the inverse of ``patches`` for the 26 real rows."""
         a = self.architecture
-        x = patches.unflatten(-1, (a.patch_signals, a.patch_minutes)).unflatten(-3, (a.grid.rows, a.grid.columns))
+        x = split(split(patches, -1, (a.patch_signals, a.patch_minutes)), -3, (a.grid.rows, a.grid.columns))
         return x.transpose(-3, -2).flatten(-4, -3).flatten(-2)[..., :N_SIGNALS, :]
 
     def _cut(self, x: Tensor) -> Tensor:
         a = self.architecture
         x = F.pad(x, (0, 0, 0, a.grid.rows * a.patch_signals - N_SIGNALS))
-        x = x.unflatten(-1, (a.grid.columns, a.patch_minutes)).unflatten(-3, (a.grid.rows, a.patch_signals))
+        x = split(split(x, -1, (a.grid.columns, a.patch_minutes)), -3, (a.grid.rows, a.patch_signals))
         return x.transpose(-3, -2).flatten(-2).flatten(-3, -2)
 
     def _questions(self, place: Tensor, slot: Tensor) -> Tensor:
@@ -365,6 +365,11 @@ def gather_first(chosen: Tensor) -> tuple[Tensor, Tensor]:
     m = max(1, int(count.max())) if count.numel() else 1
     order = torch.argsort(~chosen, dim=-1, stable=True)[..., :m].contiguous()
     return order, torch.arange(m, device=chosen.device) < count[..., None]
+
+
+def split(x: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
+    """One dimension as two."""
+    return torch.unflatten(x, dim, sizes)
 
 
 def take(x: Tensor, place: Tensor) -> Tensor:

@@ -74,13 +74,18 @@ class Normaliser:
 
     def apply(self, values: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Measured values [..., 26, minutes] -> clipped z-scores of the same shape, 0 where not observed."""
-        mean, sd = np.float32(self.mean)[:, None], np.float32(self.sd)[:, None]
+        mean, sd = self._columns()
         z = np.clip((values - mean) / sd, -self.clip_z, self.clip_z)
         return np.where(observed, z, np.float32(0)).astype(np.float32)
 
     def invert(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
         """Z-scores [..., 26, minutes] -> the signals' units; what was clipped stays so."""
-        return z * np.float32(self.sd)[:, None] + np.float32(self.mean)[:, None]
+        mean, sd = self._columns()
+        return z * sd + mean
+
+    def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and deviation as [26, 1]."""
+        return np.asarray(self.mean, np.float32)[:, None], np.asarray(self.sd, np.float32)[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

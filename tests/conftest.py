@@ -1,12 +1,22 @@
 """Fixtures that several files share: small, and made once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from federated.presets import PRESETS
+from federated.run import run
 from model.windows import Days
 from simulator.randomness import stream
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
+
+TINY = PRESETS["tiny"].resolved()
+
+
+def ignore(stage: str, done: int, total: int, note: str = "") -> None:
+    """A watch that looks away."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,3 +45,11 @@ def wavy_days(n_people: int, days_each: int = 1, seed: int = 0) -> Days:
 @pytest.fixture(scope="session")
 def days() -> Days:
     return wavy_days(12, 2)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the tiny preset; look, but do not touch."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(TINY, folder, workers=1, watch=ignore)
+    return folder

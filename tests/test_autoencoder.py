@@ -1,6 +1,7 @@
 """The autoencoder sees what is observed and not hidden, and nothing else; the cheap way equals the plain way."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_patches_and_windows_are_inverse() -> None:
 def test_people_as_an_extra_leading_dimension_change_nothing() -> None:
     model = model_of(TINY)
     batch = batch_of(TINY, 5, n=6)
-    people = Batch(*(t.unflatten(0, (3, 2)) for t in (batch.values, batch.observed, batch.slot, batch.hidden)))
+    people = Batch(*(torch.unflatten(t, 0, (3, 2)) for t in (batch.values, batch.observed, batch.slot, batch.hidden)))
     torch.testing.assert_close(model(people).flatten(), model(batch))
 
 
@@ -222,7 +223,7 @@ def test_the_seed_decides_the_weights_and_torch_s_own_generator_is_left_alone() 
 @pytest.mark.parametrize(
     "bad", [{"window_minutes": 305}, {"window_minutes": 1450}, {"patch_minutes": 7}, {"width": 50, "heads": 4}]
 )
-def test_impossible_shapes_are_refused(bad: dict[str, int]) -> None:
+def test_impossible_shapes_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="="):
         replace(TINY, **bad)
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import ServerApp
+from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from federated.client_app import app as client_app
 from federated.experiment import Experiment
@@ -22,8 +23,7 @@ from federated.flower import end_processes, marked, through_flower
 from federated.grid import InProcessGrid, drive
 from federated.maker import PeopleWindows, Site, people_of, settle, train_round
 from federated.parameters import pack, touchable_vector, unpack
-from federated.presets import PRESETS
-from federated.run import HeldOut, Outcome, outcome, run
+from federated.run import HeldOut, Outcome, Watch, outcome, run
 from federated.server_app import last_round
 from federated.strategy import FederationError, MakerAverage, RefusedError, average, record, vector
 from federated.study.records import read
@@ -34,25 +34,12 @@ from privacy.ledger import BudgetExceeded, Ledger
 from simulator.dataset import open_dataset
 from simulator.randomness import stream
 from simulator.recording import DataError
+from tests.conftest import TINY, ignore
 from tests.strategies import seeds
-
-TINY = PRESETS["tiny"].resolved()
 
 
 class KilledError(BaseException):
     """Stands for kill -9: passes every ``except Exception``; whatever was not on disk is gone."""
-
-
-def ignore(stage: str, done: int, total: int, note: str = "") -> None:
-    """A watch that looks away."""
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the tiny preset."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    run(TINY, folder, workers=1, watch=ignore)
-    return folder
 
 
 @pytest.fixture
@@ -99,18 +86,23 @@ def comparable(folder: Path) -> object:
     return (folder / "model" / "model.safetensors").read_bytes(), releases, figures
 
 
+def killer(stage: str, done: int) -> Watch:
+    """Kills the run as soon as it is so far."""
+
+    def watch(now: str, at: int) -> None:
+        if now == stage and at >= done:
+            raise KilledError
+
+    return lambda stage, done, total, note="": watch(stage, done)
+
+
 def test_a_run_killed_at_many_places_ends_the_same(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     places = [("public people (train)", 3), ("warm start", 4), ("makers' people", 1), ("rounds", 3), ("rounds", 7)]
     places += [("held-out people", 5), ("evaluation", 6)]
     for stage, done in places:
-
-        def kill(now: str, at: int, total: int, note: str = "", stage: str = stage, done: int = done) -> None:
-            if now == stage and at >= done:
-                raise KilledError
-
         with pytest.raises(KilledError):
-            run(TINY, folder, workers=1, watch=kill)
+            run(TINY, folder, workers=1, watch=killer(stage, done))
     run(TINY, folder, workers=1, watch=ignore)
     assert comparable(folder) == comparable(whole)
     before = comparable(folder)
@@ -251,7 +243,7 @@ def test_one_person_more_changes_the_update_by_no_more_than_the_clip(ready: Path
     days = Days.load(site.dataset(), normaliser)
     everybody = PeopleWindows(days, experiment, plan.windows_per_person)
 
-    def update(people: list[str]) -> np.ndarray:  # type: ignore[type-arg]
+    def update(people: list[str]) -> NDArray[np.float64]:
         from model.training import run_steps
         from privacy.mechanism import make_private
         from privacy.noise import KeyedStream
@@ -271,11 +263,11 @@ def test_one_person_more_changes_the_update_by_no_more_than_the_clip(ready: Path
             learning_rate=lambda step: 1.0,
         )
         run_steps(module, optimiser, loader)
-        return pack(fresh).astype(np.float64) - theta
+        return np.asarray(pack(fresh).astype(np.float64) - theta)
 
     maker_people = experiment.makers[0].people
-    difference = np.linalg.norm(update(everybody.people) - update(everybody.people[1:]))
-    assert 0 < difference <= plan.clip_norm / maker_people * (1 + 1e-3)
+    difference = np.subtract(update(everybody.people), update(everybody.people[1:]))
+    assert 0 < np.linalg.norm(difference) <= plan.clip_norm / maker_people * (1 + 1e-3)
 
 
 # --- what a round makes of it
@@ -361,7 +353,7 @@ def replies_of(thetas: list[object], experiment: Experiment = TINY) -> tuple[Mak
     server = ServerApp()
 
     @server.main()
-    def main(grid: InProcessGrid, context: Context) -> None:
+    def main(grid: Grid, context: Context) -> None:
         messages = strategy.configure_train(1, record(np.zeros(3, np.float32)), ConfigRecord({}), grid)
         found.extend(grid.send_and_receive(messages))
 

@@ -46,7 +46,7 @@ def linear(values: Values, known: Known) -> Values:
     previous, following = np.where(previous >= 0, previous, following), np.where(following >= 0, following, previous)
     left, right = _at(values, previous), _at(values, following)
     position = (np.arange(known.shape[-1]) - previous) / np.maximum(following - previous, 1)
-    return (left + (right - left) * position).astype(np.float32)
+    return np.asarray(left + (right - left) * position, dtype=np.float32)
 
 
 FILLS: Final[dict[str, Fill]] = {"mean": mean, "nearest": nearest, "last": last, "linear": linear}

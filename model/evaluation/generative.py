@@ -151,7 +151,7 @@ def sample_windows(days: Days, minutes: int, per_person: int, seed: int) -> NDAr
     ]
     if not chosen:
         raise DataError(f"nobody has a window of {minutes} minutes with a fifth of its cells observed")
-    return usable[np.sort(np.concatenate(chosen))]
+    return np.asarray(usable[np.sort(np.concatenate(chosen))])
 
 
 def hide(task: Task, grid: Grid, observed: NDArray[np.bool_], rng: np.random.Generator) -> Places:

@@ -86,7 +86,7 @@ def _means(total: Floats, cells: Floats) -> Floats:
 
 
 def _saving(mine: Floats, theirs: Floats) -> Floats:
-    return 1 - np.divide(mine, theirs, out=np.full(mine.shape, np.nan), where=theirs > 0)
+    return np.asarray(1 - np.divide(mine, theirs, out=np.full(mine.shape, np.nan), where=theirs > 0))
 
 
 def _interval(resampled: Floats) -> Floats:

@@ -1,0 +1,193 @@
+"""The front door: shapes that scripts rely on, and one clear line for every kind of bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import everywear
+from tests.test_layout import ROOT
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six simulated people, three days."""
+    folder = tmp_path_factory.mktemp("cli") / "people"
+    assert everywear.main(["simulate", "--people", "6", "--days", "3", "--out", str(folder)]) == 0
+    return folder
+
+
+def result(capsys: Said, *arguments: str) -> dict[str, object]:
+    """What a job prints with --json."""
+    capsys.readouterr()
+    assert everywear.main([*arguments, "--json"]) == 0
+    said: dict[str, object] = json.loads(capsys.readouterr().out)
+    return said
+
+
+def test_simulate_says_what_it_wrote_whatever_the_shards(tmp_path: Path, capsys: Said) -> None:
+    said = result(capsys, "simulate", "--people", "4", "--days", "2", "--out", str(tmp_path / "a"))
+    assert {"people", "person_days", "bytes", "seconds", "person_days_per_second", "sha256"} <= set(said)
+    assert (said["people"], said["person_days"]) == (4, 8)
+    again = result(capsys, "simulate", "--people", "4", "--days", "2", "--out", str(tmp_path / "b"))
+    assert again["sha256"] == said["sha256"]
+    other = result(capsys, "simulate", "--people", "4", "--days", "2", "--seed", "2", "--out", str(tmp_path / "c"))
+    assert other["sha256"] != said["sha256"]
+    half = result(capsys, "simulate", "--people", "4", "--days", "2", "--shard", "2/2", "--out", str(tmp_path / "d"))
+    assert half["people"] == 2
+
+
+def test_train_and_evaluate(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = tmp_path / "model"
+    said = result(capsys, "train", str(people), "--out", str(model), "--steps", "3", "--batch-windows", "4")
+    assert {"parameters", "steps", "loss", "seconds"} <= set(said)
+    rows = result(capsys, "evaluate", str(model), str(people), "--tasks", "temporal_interpolation")["rows"]
+    assert isinstance(rows, list)
+    assert {"task", "horizon", "signal", "method", "mae", "mse", "interval", "n"} <= set(rows[0])
+    assert {row["method"] for row in rows} == {"mean", "nearest", "last", "linear", "diurnal", "model"}
+
+
+def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:
+    said = result(capsys, "realism", str(people), "--out", str(tmp_path / "realism"))
+    assert {"rows", "fingerprint", "missingness"} <= set(said)
+    assert isinstance(said["rows"], list)
+    assert {"id", "simulated", "interval", "low", "high", "verdict", "note"} <= set(said["rows"][0])
+    plan = ["--people", "2000", "--rate", "0.1", "--steps", "50"]
+    noise = result(capsys, "budget", *plan, "--epsilon", "4")
+    assert isinstance(noise["noise"], dict)
+    pld, prv = noise["noise"]["pld"], noise["noise"]["prv"]
+    assert pld == pytest.approx(prv, rel=0.03)
+    back = result(capsys, "budget", *plan, "--noise", str(pld))
+    assert isinstance(back["epsilon"], dict)
+    assert back["epsilon"]["pld"] == pytest.approx(4, rel=0.01)
+    assert back["epsilon"]["pld"] <= 4
+
+
+def test_real_minutes_go_in_and_get_the_same_table(people: Path, tmp_path: Path, capsys: Said) -> None:
+    table = tmp_path / "minutes.parquet"
+    stamps = pa.array(range(0, 3 * 1440 * 60_000, 60_000), pa.timestamp("ms"))
+    n = len(stamps)
+    columns = {"person": ["a"] * n, "timestamp": stamps, "heart_rate": [60.0 + i % 50 for i in range(n)]}
+    pq.write_table(pa.table(columns | {"steps": [float(i % 7) for i in range(n)]}), table)
+    said = result(capsys, "import", str(table), "--out", str(tmp_path / "real"))
+    assert {"people", "person_days", "observed", "skipped"} <= set(said)
+    model = tmp_path / "model"
+    result(capsys, "train", str(people), "--out", str(model), "--steps", "2", "--batch-windows", "4")
+    rows = result(capsys, "evaluate", str(model), str(tmp_path / "real"), "--tasks", "temporal_interpolation")["rows"]
+    assert isinstance(rows, list)
+    assert {row["signal"] for row in rows} == {"heart_rate", "steps", "all"}
+
+
+def test_federate_and_report_on_a_finished_run(whole: Path, capsys: Said) -> None:
+    said = result(capsys, "federate", "tiny", "--out", str(whole))
+    assert {"rounds", "epsilon", "federation", "delta", "rows"} <= set(said)
+    assert Path(str(result(capsys, "report", str(whole))["path"])).exists()
+
+
+BAD = {
+    "simulate --people x --days 1 --out OUT": "invalid literal for int",
+    "simulate --days 1 --out OUT": "--people",
+    "simulate --people 1 --days 1 --out OUT --colour red": "--colour",
+    "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
+    "simulate --people 1 --days 1 --workers 0 --out OUT": "workers 0 is below 1",
+    "simulate --people 1 --days 1 --out OUT --population elves": "population 'elves' is unknown",
+    "simulate --people 1 --days 1 --out OUT --vendors abacus": "vendor 'abacus' is unknown",
+    "simulate --people 2 --days 1 --out OUT --shard 3/2": "shard '3/2' is not i/n",
+    "simulate --people 2 --days 1 --out PEOPLE": "PEOPLE",
+    "import MISSING --out OUT": "MISSING",
+    "import MISSING --out OUT --format runes": "format 'runes' is unknown",
+    "import MISSING --out OUT --map nothing": "map 'nothing' is not column=signal",
+    "realism MISSING": "MISSING",
+    "realism PEOPLE --norms MISSING": "MISSING",
+    "train MISSING --out OUT": "MISSING",
+    "train PEOPLE --out OUT --size huge": "size 'huge' is unknown",
+    "train PEOPLE --out OUT --steps 0": "steps=0 is not positive",
+    "train PEOPLE --out OUT --window-minutes 305": "305",
+    "train PEOPLE --out OUT --decoder none": "decoder",
+    "evaluate MISSING PEOPLE": "MISSING",
+    "evaluate MISSING PEOPLE --tasks juggling": "task 'juggling' is unknown",
+    "federate nothing": "preset 'nothing' is unknown",
+    "federate MISSING.json": "MISSING.json",
+    "federate tiny --out PEOPLE": "not empty and not a run folder",
+    "federate tiny --out OUT --epsilon 0": "epsilon",
+    "federate tiny --out OUT --epsilon 0.0001": "epsilon",
+    "budget --people 100 --rate 2 --steps 5 --noise 1": "sampling_rate=2",
+    "budget --people 100 --rate 0.1 --steps 5": "exactly one of epsilon and noise",
+    "budget --people 100 --rate 0.1 --steps 5 --noise 1 --delta 0.5": "delta",
+    "report MISSING": "MISSING",
+    "report PEOPLE": "experiment.json",
+    "dance": "dance",
+    "": "simulate",
+}
+
+
+@pytest.mark.parametrize("line", BAD, ids=lambda line: line or "nothing")
+def test_bad_input_is_one_line_and_exit_code_2(line: str, people: Path, tmp_path: Path, capsys: Said) -> None:
+    names = {"OUT": str(tmp_path / "out"), "PEOPLE": str(people), "MISSING": str(tmp_path / "missing")}
+    words = line.split()
+    arguments = [names.get(word, word.replace("MISSING", names["MISSING"])) for word in words]
+    before = sorted(p for p in people.rglob("*"))
+    assert everywear.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = [part for part in said.err.splitlines() if part.startswith("everywear: ")]
+    assert len(lines) == 1
+    assert BAD[line].replace("PEOPLE", str(people)).replace("MISSING", names["MISSING"]) in lines[0]
+    assert "Traceback" not in said.err
+    assert sorted(p for p in people.rglob("*")) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_column_is_named(people: Path, tmp_path: Path, capsys: Said) -> None:
+    part = next((people / "recordings").rglob("*.parquet"))
+    table = pq.read_table(part, partitioning=None)
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(people), str(copy)], check=True)
+    damaged = copy / part.relative_to(people)
+    pq.write_table(table.rename_columns(["pulse" if n == "heart_rate" else n for n in table.column_names]), damaged)
+    assert everywear.main(["train", str(copy), "--out", str(tmp_path / "m"), "--steps", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "heart_rate" in said
+    assert damaged.name in said
+
+
+def test_an_interrupt_is_130_and_the_same_command_goes_on(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model, steps = tmp_path / "model", ["--steps", "120", "--batch-windows", "2"]
+    command = ["train", str(people), "--out", str(model), *steps]
+
+    def interrupt(*_: object) -> None:
+        if (model / "checkpoint.safetensors").exists():
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(everywear._Bar, "__call__", interrupt)
+        assert everywear.main(command) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err
+    assert everywear.main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 120
+    assert everywear.main(command) == 2  # finished: nothing is overwritten
+
+
+@pytest.mark.parametrize("job", list(everywear.JOBS))
+def test_every_job_explains_itself_with_an_example(job: str, capsys: Said) -> None:
+    assert everywear.main([job, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"everywear {job}" in said
+    assert "Example: " in said
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "everywear.py", "budget", "--people", "9", "--rate", "0", "--steps", "1", "--noise", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
