@@ -436,6 +436,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")  # Flower reports home unless told otherwise
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # threads that spin while they wait triple a busy machine's time
     job = parse(list(sys.argv[1:] if arguments is None else arguments))
     if isinstance(job, int):
         return job

@@ -26,7 +26,7 @@ class Normaliser:
     """Global z-score per signal (LSM-1 section 3.1), clipped; constants come from a public cohort, never a private one.
 
     Skin conductance slope, kurtosis and pressure have tails of tens of standard deviations, which would otherwise be
-    all that a squared error speaks of; SensorFM clips at 5, too (arXiv:2605.22759). Everything scored is in these units.
+    all that a squared error speaks of; SensorFM clips at 5, too (arXiv:2605.22759). All scores are in these units.
 
     Attributes:
         mean: One number a signal, in the signal's unit.
