@@ -350,7 +350,7 @@ def with_noise(noise: str) -> dict[tuple[str, str], Content]:
 @pytest.mark.parametrize(
     ("noise", "said", "not_said"),
     [
-        ("rehearsal", "it would protect no real person", "No guarantee."),
+        ("rehearsal", "A rehearsal.", "No guarantee."),
         ("off", "this run protects nobody", "A rehearsal."),
         ("release", "drawn in secret by each maker", "protect no real person"),
     ],
@@ -414,6 +414,7 @@ def test_everything_from_files_is_escaped(tmp_path: Path) -> None:
     given["experiment", ""]["notes"] = evil
     given["experiment", ""]["plans"][evil]["unit"] = given["experiment", ""]["plans"][evil]["adjacency"] = evil
     given["rows", evil] = {"rows": [a_row((evil, 10), evil, evil), a_row((evil, 10), FEDERATED)]}
+    given["examples", "makers"]["days"].append(a_day(evil, evil))
     given["examples", evil] = {"days": [a_day(evil, evil)]}
     run = write_run(tmp_path / "run", given, experiment, commit=evil, machine=evil, written=evil)
     page = as_html(findings(run))

@@ -157,8 +157,7 @@ def _svg(name: str, draw: Callable[[], Figure]) -> str:
     """A drawing as an ``<svg>`` element for a page: no header, own identifiers, the page's colours."""
     with _style():
         buffer = io.StringIO()
-        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        draw().savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        draw().savefig(buffer, format="svg", transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
