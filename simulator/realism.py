@@ -1,0 +1,189 @@
+"""How real does a dataset look: every published norm computed on it, with an interval, a band and a verdict.
+
+In: a ``Dataset``, simulated or imported, and a table of norms (``norms.csv`` beside this file: value, acceptance band,
+source). Out: a ``Realism``: one row a norm, the fingerprint (how heart rate moves in time and with steps) and what is
+missing and why. A row passes if the 95 % interval of a bootstrap over people touches the band; a row that the dataset
+cannot tell says why.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from simulator.dataset import Dataset
+from simulator.realism_estimates import Estimator, wanted_minutes
+from simulator.realism_norms import Norm, read_norms
+from simulator.realism_observing import LAGS_MINUTES, STEP_EDGES, Observations, observe
+from simulator.realism_plots import draw
+from simulator.realism_statistics import NotComputableError, resampled_people
+from simulator.recording import Reason
+from simulator.signals import NAMES
+
+__all__ = ["Realism", "Row", "draw", "judge"]
+
+Verdict = Literal["pass", "fail", "not_computable"]
+STEP_BINS: Final = ("0", "1-20", "21-60", "61-100", ">100")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One norm held against a dataset.
+
+    Attributes:
+        id: Of the norm.
+        quantity, stratum, statistic: What was computed, in the norm's words.
+        unit: Of the numbers.
+        simulated: The dataset's number; None if not computable.
+        interval: Its 95 % interval over people; None if not computable.
+        low, high: The norm's band.
+        value: The published number.
+        verdict: "pass" if interval and band touch.
+        note: Why not computable, or how to read the number.
+        confidence: FOUND (seen in the source) or RECALL.
+    """
+
+    id: str
+    quantity: str
+    stratum: str
+    statistic: str
+    unit: str
+    simulated: float | None
+    interval: tuple[float, float] | None
+    low: float
+    high: float
+    value: float
+    verdict: Verdict
+    note: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Realism:
+    """What ``judge`` found.
+
+    Attributes:
+        rows: One a norm, in their order.
+        fingerprint: ``autocorrelation`` of heart rate by lag in minutes, mean ``heart_rate_by_steps`` of the minute
+            by bin, and the ``stepless_share`` of minutes that have both; None where the dataset does not tell.
+        missingness: Share of cells missing: ``share``, ``by_signal``, ``by_reason`` (of all cells).
+        people: In the dataset.
+        person_days: In the dataset.
+    """
+
+    rows: tuple[Row, ...]
+    fingerprint: Mapping[str, Mapping[str, float | None] | float | None]
+    missingness: Mapping[str, Mapping[str, float] | float]
+    people: int
+    person_days: int
+
+    def as_json(self) -> dict[str, object]:
+        """All of it as JSON types."""
+        return asdict(self) | {"rows": [asdict(row) for row in self.rows], "tally": self.tally()}
+
+    def tally(self) -> dict[str, dict[str, int]]:
+        """Verdicts counted by confidence, as the norms ask."""
+        found = {name: Counter[str]() for name in ("FOUND", "RECALL")}
+        for row in self.rows:
+            found.setdefault(row.confidence, Counter())[row.verdict] += 1
+        return {name: {v: counts[v] for v in ("pass", "fail", "not_computable")} for name, counts in found.items()}
+
+    def table(self) -> str:
+        """The rows as text, failures first, then passes, then what could not be computed."""
+        order: dict[Verdict, int] = {"fail": 0, "pass": 1, "not_computable": 2}
+        lines = [f"{self.people} people, {self.person_days} person-days"]
+        for name, counts in self.tally().items():
+            lines.append(f"{name}: " + ", ".join(f"{counts[v]} {v.replace('_', ' ')}" for v in order))
+        lines.append("")
+        for row in sorted(self.rows, key=lambda row: order[row.verdict]):
+            numbers = ""
+            if row.simulated is not None and row.interval is not None:
+                numbers = f"{row.simulated:.4g} ({row.interval[0]:.4g} to {row.interval[1]:.4g})"
+            band = f"{row.low:g} to {row.high:g} {row.unit}"
+            verdict = row.verdict.replace("_", " ")
+            lines.append(f"{verdict:15}{row.id:36}{numbers:34}{band:34}{row.note}".rstrip())
+        return "\n".join(lines) + "\n"
+
+
+def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int], None] | None = None) -> Realism:
+    """Hold a dataset against published norms.
+
+    The dataset is read once; people are summarised as they pass, so that thousands fit in memory.
+
+    Args:
+        dataset: Simulated, or imported without truth, events or facts about its people: what is not there makes
+            rows not computable, not wrong.
+        norms: CSV with the columns of ``simulator/norms.csv``; None: that file.
+        progress: Called with the number of person-days read so far.
+
+    Raises:
+        DataError: If the norms file cannot be read as one.
+    """
+    asked = read_norms(norms)
+    seen = observe(dataset, wanted_minutes(asked), progress)
+    estimator = Estimator(seen, resampled_people(len(seen.people)))
+    return Realism(
+        rows=tuple(_judged(estimator, norm) for norm in asked),
+        fingerprint=_fingerprint(seen),
+        missingness=_missingness(seen),
+        people=len(seen.people),
+        person_days=len(seen.days),
+    )
+
+
+def _judged(estimator: Estimator, norm: Norm) -> Row:
+    simulated, interval, notes = None, None, tuple[str, ...]()
+    verdict: Verdict = "not_computable"
+    try:
+        found = estimator.estimate(norm)
+        if not np.isfinite(found.rows[0]):
+            raise NotComputableError("not defined on these recordings")
+        simulated, interval, notes = float(found.rows[0]), found.interval(norm.statistic), found.notes
+        verdict = "pass" if interval[0] <= norm.high and interval[1] >= norm.low else "fail"
+    except NotComputableError as error:
+        notes = (str(error),)
+    return Row(
+        id=norm.id,
+        quantity=norm.quantity,
+        stratum=";".join(f"{key}={value}" if value else key for key, value in norm.stratum) or "all",
+        statistic=norm.statistic,
+        unit=norm.unit,
+        simulated=simulated,
+        interval=interval,
+        low=norm.low,
+        high=norm.high,
+        value=norm.value,
+        verdict=verdict,
+        note="; ".join(notes),
+        confidence=norm.confidence,
+    )
+
+
+def _fingerprint(seen: Observations) -> dict[str, Mapping[str, float | None] | float | None]:
+    count, total = seen.heart_by_steps.T
+    assert len(STEP_BINS) == len(STEP_EDGES) - 1
+    return {
+        "autocorrelation": {str(lag): _or_none(seen.autocorrelation[lag]) for lag in LAGS_MINUTES},
+        "heart_rate_by_steps": {
+            name: float(total[i] / count[i]) if count[i] else None for i, name in enumerate(STEP_BINS)
+        },
+        "stepless_share": float(count[0] / count.sum()) if count.sum() else None,
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _missingness(seen: Observations) -> dict[str, Mapping[str, float] | float]:
+    cells = seen.reason_cells
+    missing = cells[:, 1:].sum(axis=1) / cells.sum(axis=1)
+    names: Sequence[str] = NAMES
+    return {
+        "share": float(cells[:, 1:].sum() / cells.sum()),
+        "by_signal": {name: float(share) for name, share in zip(names, missing, strict=True)},
+        "by_reason": {reason.name.lower(): float(cells[:, reason].sum() / cells.sum()) for reason in Reason if reason},
+    }

@@ -1,0 +1,146 @@
+"""Minutes of one recording: the states they are in and the quantities that norms speak of.
+
+States are told from what a real dataset would hold too (diary events, steps), never from the simulator's own routine.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.recording import Event, Recording
+from simulator.signals import INDEX, MINUTES_PER_DAY
+
+Minutes = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+VIGOROUS: Final = frozenset({"running", "hiit", "spinning", "stairclimber", "rowing"})  # >= 7 MET, Compendium 2024
+RR_VALID_PERCENT: Final = 80.0  # share of valid beats above which RR statistics are held against lab norms
+CLOCK_STATE: Final = re.compile(r"\d\d-\d\dh")
+STATES: Final = frozenset(
+    {"any", "worn", "sleep", "awake", "still", "light", "walking", "running", "swimming", "exercise", "vigorous"}
+    | {"valid_rr", "worn_awake", "sleep_or_exercise"}
+)
+NEEDS_SLEEP: Final = frozenset({"sleep", "awake", "still", "light", "walking", "worn_awake"})
+NEEDS_EVENTS: Final = NEEDS_SLEEP | {"running", "swimming", "exercise", "vigorous", "sleep_or_exercise"}
+
+
+def seen(recording: Recording, name: str) -> Minutes:
+    """A signal's minutes, NaN where not observed."""
+    i = INDEX[name]
+    return np.where(recording.observed[i], recording.values[i], np.float32(np.nan))
+
+
+def _minutes_of(events: tuple[Event, ...], kind: str, labels: Collection[str] | None = None) -> Mask:
+    mask = np.zeros(MINUTES_PER_DAY, dtype=np.bool_)
+    for event in events:
+        if event.kind == kind and (labels is None or event.label in labels):
+            mask[max(0, event.start_minute) : max(0, event.end_minute)] = True
+    return mask
+
+
+def states_of(recording: Recording) -> dict[str, Mask]:
+    """Which minutes are in which state; states overlap.
+
+    "sleep" and "awake" come from the diary; a day is taken as known if it holds a sleep. "still" is awake, out of
+    exercise and without a step for five minutes; "light" is 1 to 59 steps, "walking" 60 to 139 out of other exercise.
+    """
+    steps = seen(recording, "steps")
+    worn = recording.observed[INDEX["steps"]] | recording.observed[INDEX["heart_rate"]]
+    sleep = _minutes_of(recording.events, "sleep")
+    exercise = _minutes_of(recording.events, "activity")
+    other = _minutes_of(
+        recording.events, "activity", {e.label for e in recording.events if e.label not in ("walking", "hiking")}
+    )
+    known = any(event.kind == "sleep" for event in recording.events)
+    awake = ~sleep & known
+    stepless = np.lib.stride_tricks.sliding_window_view(np.pad(steps == 0, (4, 0)), 5).all(axis=1)
+    still = awake & stepless & ~exercise
+    return {
+        "any": np.ones(MINUTES_PER_DAY, dtype=np.bool_),
+        "worn": worn,
+        "sleep": sleep,
+        "awake": awake,
+        "still": still,
+        "light": awake & (steps >= 1) & (steps < 60) & ~exercise,
+        "walking": awake & (steps >= 60) & (steps < 140) & ~other,
+        "running": _minutes_of(recording.events, "activity", {"running"}),
+        "swimming": _minutes_of(recording.events, "activity", {"swimming"}),
+        "exercise": exercise,
+        "vigorous": _minutes_of(recording.events, "activity", VIGOROUS),
+        "valid_rr": recording.observed[INDEX["rmssd"]] & (seen(recording, "rr_valid") > RR_VALID_PERCENT),
+        "worn_awake": awake & ~exercise & worn,
+        "sleep_or_exercise": (sleep | exercise) & worn,
+    }
+
+
+def clock_state(name: str, awake: Mask) -> Mask:
+    """Awake minutes of a state such as "17-20h"."""
+    first, last = (int(part) for part in name.removesuffix("h").split("-"))
+    hour = np.arange(MINUTES_PER_DAY) // 60
+    return awake & (hour >= first) & (hour < last)
+
+
+def _ln(minutes: Minutes) -> Minutes:
+    logs: Minutes = np.log(np.where(minutes > 0, minutes, np.float32(np.nan)))
+    return logs
+
+
+def skin_temperature(recording: Recording) -> Minutes:
+    """Truth where there is one: firmware hides the sleeping wrist, and norms for it come from loggers that do not."""
+    if recording.truth is not None:
+        truth: Minutes = recording.truth[INDEX["skin_temperature"]]
+        return truth
+    return seen(recording, "skin_temperature")
+
+
+def _at_rest(recording: Recording, name: str) -> Minutes:
+    """An RR statistic where enough beats are valid to compare it with a laboratory's."""
+    return np.where(seen(recording, "rr_valid") > RR_VALID_PERCENT, seen(recording, name), np.float32(np.nan))
+
+
+def _hidden_while_worn(recording: Recording, name: str) -> Minutes:
+    """1 where a signal is missing though the watch is worn, 0 where it is there, NaN where the watch is off."""
+    worn = recording.observed[INDEX["steps"]]
+    return np.where(worn, 1.0 - recording.observed[INDEX[name]], np.nan).astype(np.float32)
+
+
+def _shown_while_worn(recording: Recording, name: str) -> Minutes:
+    if not recording.observed[INDEX[name]].any():  # no such sensor, or a day without it
+        return np.full(MINUTES_PER_DAY, np.nan, dtype=np.float32)
+    return np.float32(1) - _hidden_while_worn(recording, name)
+
+
+def _over(above: Minutes, below: Minutes) -> Minutes:
+    return np.where(below > 0, above / np.where(below > 0, below, np.float32(1)), np.float32(np.nan))
+
+
+MINUTE_QUANTITIES: Final[dict[str, Callable[[Recording], Minutes]]] = {
+    "hr": lambda r: seen(r, "heart_rate"),
+    "rr_valid_share": lambda r: seen(r, "rr_valid") / np.float32(100),
+    "rmssd": lambda r: seen(r, "rmssd"),
+    "rmssd_5min_rest": lambda r: _at_rest(r, "rmssd"),
+    "sdnn_5min_rest": lambda r: _at_rest(r, "sdnn"),
+    "sdnn_5min": lambda r: seen(r, "sdnn"),
+    "pnn30": lambda r: _at_rest(r, "pnn30"),
+    "shannon_entropy_rr": lambda r: _at_rest(r, "rr_entropy"),
+    "shannon_entropy_rr_diff": lambda r: _at_rest(r, "rr_diff_entropy"),
+    "rr_mean_times_hr_over_60000": lambda r: seen(r, "rr_mean") * seen(r, "heart_rate") / np.float32(60000),
+    "rr80_minus_rr20_over_sdnn": lambda r: _over(seen(r, "rr_p80") - seen(r, "rr_p20"), seen(r, "sdnn")),
+    "wrist_scl": lambda r: seen(r, "scl"),
+    "ln_wrist_scl": lambda r: _ln(seen(r, "scl")),
+    "wrist_scl_slope": lambda r: seen(r, "scl_slope"),
+    "wrist_scl_below": lambda r: seen(r, "scl"),
+    "wrist_skin_temperature": skin_temperature,
+    "wrist_skin_temperature_slope": lambda r: np.diff(seen(r, "skin_temperature"), prepend=np.float32(np.nan)),
+    "altimeter_sd_per_minute": lambda r: seen(r, "altimeter_sd"),
+    "acc_log_energy_difference": lambda r: seen(r, "log_energy"),
+    "kurtosis_of_acceleration": lambda r: seen(r, "kurtosis"),
+    "mean_time_between_zero_crossings": lambda r: seen(r, "zero_crossing_mean"),
+    "hr_missing_while_worn": lambda r: _hidden_while_worn(r, "heart_rate"),
+    "scl_and_temp_available": lambda r: _shown_while_worn(r, "scl"),
+    "cadence": lambda r: seen(r, "steps"),
+}
+"""Minute values by the names that norms use, float32 [1440], NaN where there is none."""
