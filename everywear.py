@@ -254,7 +254,8 @@ class Evaluate(Job):
         data: Dataset folder of people that the model was not trained on.
         tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation.
         windows_per_person: Scored windows of each person.
-        run: Run folder whose records, and so whose report, get these rows, under the dataset folder's name.
+        run: Run folder: its federated model and its warm start are scored too, and its records, and so its report,
+            get the rows under the dataset folder's name.
     """
 
     model: Positional[Path]
@@ -275,13 +276,14 @@ class Evaluate(Job):
             _known("task", kind, KINDS)
         _at_least_one(windows_per_person=self.windows_per_person)
         model, normaliser = load_model(self.model)
+        models = {"model": model} if self.run is None else self._of_run(self.run)
         dataset = open_dataset(self.data)
         chosen = tasks(kinds)
         started = time.monotonic()
         with _bar("tasks", len(chosen)) as bar:
             done = iter(range(len(chosen)))
             rows = evaluate(
-                {"model": model},
+                models,
                 Days.load(dataset, normaliser),
                 minutes=model.architecture.window_minutes,
                 windows_per_person=self.windows_per_person,
@@ -293,11 +295,22 @@ class Evaluate(Job):
         if self.run is not None:
             from federated.experiment import load
             from federated.study.records import Records
+            from federated.study.report import write_report
 
             experiment = load(self.run / "experiment.json")
             records = Records(self.run / "records.jsonl", experiment.digest, experiment.seed)
             records.add("rows", self.data.name, result, time.monotonic() - started)
+            return result | {"report": str(write_report(self.run))}
         return result
+
+    def _of_run(self, run: Path) -> dict[str, Any]:
+        """A run's two models, and the model asked for if it is neither."""
+        from model.training import load_model
+
+        folders = {"federated": run / "model", "public only": run / "public" / "model"}
+        if self.model.resolve() not in {folder.resolve() for folder in folders.values()}:
+            folders["model"] = self.model
+        return {name: load_model(folder)[0] for name, folder in folders.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from itertools import chain, count, pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -48,6 +49,7 @@ from simulator.signals import NAMES
 
 WORTH_A_WORKER_PERSON_DAYS = 200  # below, starting processes takes longer than the work
 BackEnd = Literal["in-process", "flower"]
+PACKAGES = ("torch", "flwr", "opacus", "dp-accounting", "numpy")  # whose versions a record names
 SHOWN_SIGNALS = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
 
 
@@ -84,7 +86,8 @@ def run(
     n_workers = workers or os.cpu_count() or 1
     sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
     plans = {maker.name: asdict(experiment.plan(maker)) for maker in experiment.makers}
-    records.add("experiment", "", {"experiment": experiment.name, "plans": _finite(plans)}, 0.0)
+    content = {"experiment": experiment.name, "plans": _finite(plans), "versions": {p: version(p) for p in PACKAGES}}
+    records.add("experiment", "", content, 0.0)
     normaliser = _warm_up(experiment, folder, records, n_workers, watch)
     _settle(sites, n_workers, watch)
     _rounds(experiment, folder, back_end, watch)
