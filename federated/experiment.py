@@ -179,12 +179,20 @@ class Experiment:
         """With the least noise that keeps the promise; all makers need the same, since none of its facts is theirs.
 
         Raises:
-            PrivacyError: If no noise keeps the promise, or a number is out of its range.
+            PrivacyError: If no noise keeps the promise or drowns everything, or a number is out of its range.
         """
         p = self.protection
         if p.noise == "off" or p.noise_multiplier > 0:
             return self
         noise = noise_for(p.epsilon, p.sampling_rate, self.steps, p.delta)
+        for maker in self.makers:
+            expected = p.sampling_rate * maker.people
+            if noise > expected:
+                raise PrivacyError(
+                    f"epsilon {p.epsilon:g} over {self.steps} steps needs noise of {noise:.4g} clip norms a coordinate, "
+                    f"more than all {expected:g} people that {maker.name} expects in a step can say together: "
+                    "raise epsilon or people, or take fewer steps"
+                )
         return replace(self, protection=replace(p, noise_multiplier=noise))
 
     def plan(self, maker: Maker) -> PrivacyPlan:
