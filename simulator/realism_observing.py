@@ -434,9 +434,12 @@ def _tables(dataset: Dataset, gathered: _Gathered, *, has_sleep: bool) -> Observ
     ]
     windows = np.stack(gathered.windows) if gathered.windows else np.zeros((0, N_SIGNALS, WINDOW_MINUTES), np.float32)
     nobody_knows = (Reason.OBSERVED, Reason.SENSOR_ABSENT, Reason.NOT_RECORDED, Reason.OUT_OF_RANGE)
+    days = pd.DataFrame(gathered.days)
+    beats = days.groupby("person")["hours_per_day_with_hr"].transform("sum")
+    days["hours_per_day_with_hr"] = days["hours_per_day_with_hr"].where(beats > 0)  # others' devices have none
     return Observations(
         people=people,
-        days=pd.DataFrame(gathered.days),
+        days=days,
         hourly_steps=np.array(gathered.hourly_steps).reshape(-1, 24),
         bouts=pd.DataFrame(gathered.bouts, columns=bout_columns),
         gaps=pd.DataFrame(gathered.gaps, columns=["person", "reason", "hour", "minutes", "from_midnight"]),
