@@ -105,7 +105,7 @@ class Rounds:
 
     rounds: int = 5
     steps: int = 4
-    learning_rate: float = 0.5
+    learning_rate: float = 0.2
     momentum: float = 0.0
     least_makers: int = 1
 
@@ -189,7 +189,7 @@ class Experiment:
             expected = p.sampling_rate * maker.people
             if noise > expected:
                 raise PrivacyError(
-                    f"epsilon {p.epsilon:g} over {self.steps} steps needs noise of {noise:.4g} clip norms a coordinate, "
+                    f"epsilon {p.epsilon:g} over {self.steps} steps needs noise of {noise:.4g} clip norms a weight, "
                     f"more than all {expected:g} people that {maker.name} expects in a step can say together: "
                     "raise epsilon or people, or take fewer steps"
                 )

@@ -77,11 +77,10 @@ class Site:
 def people_of(experiment: Experiment, maker: Maker) -> Cohort:
     """The maker's simulated people; nobody else's streams are theirs, so people are disjoint over makers."""
     return Cohort(
-        population=replace(maker.population, name=maker.name),
+        population=replace(maker.population, name=maker.name, vendor_shares={maker.device: 1.0}),
         people=maker.people,
         days=maker.days,
         seed=stream_key(experiment.seed, "maker", maker.name) % 2**63,
-        vendor=maker.device,
     )
 
 

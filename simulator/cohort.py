@@ -43,7 +43,8 @@ class Cohort:
         seed: Decides everything that is random.
         start: Date of day 0.
         first_person: Index of the first; shards of one cohort differ only here and in ``people``.
-        vendor: Key in ``VENDORS`` of the device that everybody wears; None: as the population has it.
+        vendor: Key in ``VENDORS`` of a device that everybody wears, bodies and habits staying as they are, to hold
+            devices against each other; None: as the population has it.
         with_truth: False leaves ``Recording.truth`` out, for half the memory.
 
     Raises:
@@ -74,7 +75,7 @@ class Cohort:
             raise ValueError(f"Cohort.vendor={self.vendor!r} is none of {', '.join(VENDORS)}")
 
     def __len__(self) -> int:
-        """Number of person-days."""
+        """Number of person-days lived; iteration gives fewer where the population leaves out days of little wear."""
         return self.people * self.days
 
     def __getitem__(self, place: tuple[int, int]) -> Recording:
@@ -90,7 +91,7 @@ class Cohort:
         return self._record(who, self.vendor_of(person), live(who, day, self.start), day)
 
     def __iter__(self) -> Iterator[Recording]:
-        """Every person-day, all days of a person before the next person's."""
+        """Every person-day that the population keeps, all days of a person before the next person's."""
         for person in range(self.people):
             yield from self._person_recordings(person)
 
@@ -135,7 +136,9 @@ class Cohort:
     def _person_recordings(self, person_index: int) -> Iterator[Recording]:
         person, vendor = self.person(person_index), self.vendor_of(person_index)
         for day, routine in enumerate(live_through(person, range(self.days), self.start)):
-            yield self._record(person, vendor, routine, day)
+            recording = self._record(person, vendor, routine, day)
+            if 1.0 - recording.observed.mean() <= self.population.most_missing:
+                yield recording
 
     def _record(self, person: Person, vendor: Vendor, routine: Routine, day: int) -> Recording:
         latent = embody(person, routine, day)

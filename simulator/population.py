@@ -106,6 +106,7 @@ class Population:
         mid_sleep_shift_hours: Added to everybody's chronotype.
         worn_nights_factor: On the odds of wearing the watch in a night.
         off_wrist_factor: On how often it is taken off.
+        most_missing: Days that lack a larger share of their cells are left out of what a cohort gives.
 
     Raises:
         ValueError: If shares do not sum to 1, a device or bracket is unknown, or a factor is not positive.
@@ -125,6 +126,7 @@ class Population:
     mid_sleep_shift_hours: float = 0.0
     worn_nights_factor: float = 1.0
     off_wrist_factor: float = 1.0
+    most_missing: float = 1.0
 
     def __post_init__(self) -> None:
         for shares in ("sex_shares", "age_shares", "vendor_shares"):
@@ -144,6 +146,8 @@ class Population:
         for factor in ("bmi_median_kg_m2", "bmi_factor", "activity_factor", "worn_nights_factor"):
             if not getattr(self, factor) > 0:
                 raise ValueError(f"Population.{factor}={getattr(self, factor)!r} is not above 0")
+        if not 0 <= self.most_missing <= 1:
+            raise ValueError(f"Population.most_missing={self.most_missing!r} is not in [0, 1]")
         for factor in ("bmi_log_sd", "exercise_factor", "off_wrist_factor"):
             if not getattr(self, factor) >= 0:
                 raise ValueError(f"Population.{factor}={getattr(self, factor)!r} is below 0")
@@ -373,7 +377,7 @@ _EVERY_MAKER: Final = {  # even between makers, so that each has people to learn
 POPULATIONS: Final[Mapping[str, Population]] = MappingProxyType(
     {
         "lsm1": Population(name="lsm1"),
-        "lsm2": Population(name="lsm2", vendor_shares=_FITBIT_AND_PIXEL),
+        "lsm2": Population(name="lsm2", vendor_shares=_FITBIT_AND_PIXEL, most_missing=0.8),  # LSM-2: range 2-80 %
         "vendors": Population(name="vendors", vendor_shares=_EVERY_MAKER),
     }
 )

@@ -174,3 +174,15 @@ def test_places_outside_are_refused() -> None:
             COHORT[place]
     with pytest.raises(ValueError, match="workers=0 is below 1"):
         COHORT.recordings(workers=0)
+
+
+def test_days_of_too_little_wear_are_left_out_and_nothing_else_changes() -> None:
+    """LSM-2 leaves out days that lack more than 80 % of their cells."""
+    everything = Cohort(population=replace(POPULATIONS["lsm2"], most_missing=1.0), people=12, days=4, seed=5)
+    kept = replace(everything, population=replace(everything.population, most_missing=0.5))
+    worn = [r for r in everything if 1 - r.observed.mean() <= 0.5]
+    found = list(kept)
+    assert 0 < len(found) == len(worn) < len(everything)
+    for one, other in zip(found, worn, strict=True):
+        assert (one.person, one.day) == (other.person, other.day)
+        assert (one.values == other.values).all()
