@@ -121,7 +121,7 @@ class Import(Job):
     Attributes:
         source: Parquet or CSV file, one row a person and minute.
         out: Folder to write; must not exist yet.
-        format: minutes (columns named like the 26 signals), fitabase or e4.
+        format: minutes (columns named like the 26 signals), fitabase, e4 or welltory.
         map: Further columns as "column=signal", comma-separated.
     """
 
@@ -159,11 +159,13 @@ class Realism(Job):
         """Do the job."""
         from simulator.dataset import open_dataset
         from simulator.files import write_json, write_whole
-        from simulator.realism import draw, judge
+        from simulator.realism.judging import judge
+        from simulator.realism.plots import draw
 
         dataset = open_dataset(self.data)
         out = self.out or self.data.with_name(f"{self.data.name}-realism")
-        found = judge(dataset, self.norms)
+        with _bar("person-days", len(dataset)) as bar:
+            found = judge(dataset, self.norms, progress=bar)
         draw(found, dataset, out)
         result: dict[str, Any] = dict(found.as_json())
         write_json(out / "realism.json", result)

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import realism_statistics as rs
 from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.importing import import_folder
 from simulator.randomness import stream
-from simulator.realism import Realism, Row, draw, judge
-from simulator.realism_norms import COLUMNS, NORMS, contrast, read_norms
-from simulator.realism_windows import gap_errors, standardised_windows
+from simulator.realism import statistics as rs
+from simulator.realism.judging import Realism, Row, judge
+from simulator.realism.norms import COLUMNS, NORMS, contrast, read_norms
+from simulator.realism.plots import draw
+from simulator.realism.windows import gap_errors, standardised_windows
 from simulator.recording import SHAPE, DataError, Event, Reason, Recording
 from simulator.signals import INDEX, SIGNALS
 

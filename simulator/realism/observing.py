@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from simulator.dataset import Dataset
 from simulator.randomness import stream
-from simulator.realism_minutes import MINUTE_QUANTITIES, Mask, Minutes, clock_state, seen, skin_temperature, states_of
+from simulator.realism.minutes import MINUTE_QUANTITIES, Mask, Minutes, clock_state, seen, skin_temperature, states_of
 from simulator.recording import Reason, Recording
 from simulator.signals import INDEX, MINUTES_PER_DAY, N_SIGNALS
 

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simulator.realism_minutes import CLOCK_STATE, STATES
-from simulator.realism_observing import Observations
-from simulator.realism_statistics import NotComputableError
+from simulator.realism.minutes import CLOCK_STATE, STATES
+from simulator.realism.observing import Observations
+from simulator.realism.statistics import NotComputableError
 from simulator.recording import DataError
 from simulator.vendors import VENDORS
 
@@ -58,7 +58,7 @@ STATE_ALIASES: Final = {
     "vigorous_exercise": "vigorous",
     "worn_awake_not_exercising": "worn_awake",
 }
-"""What norms call a state -> the state of ``simulator.realism_minutes`` that comes closest."""
+"""What norms call a state -> the state of ``simulator.realism.minutes`` that comes closest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

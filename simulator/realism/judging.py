@@ -15,15 +15,12 @@ from typing import Final, Literal
 import numpy as np
 
 from simulator.dataset import Dataset
-from simulator.realism_estimates import Estimator, wanted_minutes
-from simulator.realism_norms import Norm, read_norms
-from simulator.realism_observing import LAGS_MINUTES, STEP_EDGES, Observations, observe
-from simulator.realism_plots import draw
-from simulator.realism_statistics import NotComputableError, resampled_people
+from simulator.realism.estimates import Estimator, wanted_minutes
+from simulator.realism.norms import Norm, read_norms
+from simulator.realism.observing import LAGS_MINUTES, STEP_EDGES, Observations, observe
+from simulator.realism.statistics import NotComputableError, resampled_people
 from simulator.recording import Reason
 from simulator.signals import NAMES
-
-__all__ = ["Realism", "Row", "draw", "judge"]
 
 Verdict = Literal["pass", "fail", "not_computable"]
 STEP_BINS: Final = ("0", "1-20", "21-60", "61-100", ">100")
@@ -116,7 +113,7 @@ def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int],
     Args:
         dataset: Simulated, or imported without truth, events or facts about its people: what is not there makes
             rows not computable, not wrong.
-        norms: CSV with the columns of ``simulator/norms.csv``; None: that file.
+        norms: CSV with the columns of ``simulator/realism/norms.csv``; None: that file.
         progress: Called with the number of person-days read so far.
 
     Raises:

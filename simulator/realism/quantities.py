@@ -2,7 +2,7 @@
 
 Each function takes the observations and the stratum's remaining keys, takes out the keys that it understands, and
 returns values with the code of the person each belongs to. Quantities of single minutes are in
-``simulator.realism_minutes``.
+``simulator.realism.minutes``.
 """
 
 import re
@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from simulator.realism_observing import Observations, Sketch
-from simulator.realism_statistics import NotComputableError, Sample, person_means, sample
+from simulator.realism.observing import Observations, Sketch
+from simulator.realism.statistics import NotComputableError, Sample, person_means, sample
 from simulator.recording import Reason
 from simulator.routine import Activity
 

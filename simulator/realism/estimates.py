@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simulator.realism_minutes import MINUTE_QUANTITIES, NEEDS_EVENTS
-from simulator.realism_norms import Norm, choose_people, contrast, group, state
-from simulator.realism_observing import EPOCH_COLUMNS, QUANTILES, WINDOW_MINUTES, Observations
-from simulator.realism_quantities import (
+from simulator.realism.minutes import MINUTE_QUANTITIES, NEEDS_EVENTS
+from simulator.realism.norms import Norm, choose_people, contrast, group, state
+from simulator.realism.observing import EPOCH_COLUMNS, QUANTILES, WINDOW_MINUTES, Observations
+from simulator.realism.quantities import (
     PERSON_QUANTITIES,
     POOLED,
     Keys,
@@ -21,7 +21,7 @@ from simulator.realism_quantities import (
     resting_hr,
     sketch,
 )
-from simulator.realism_statistics import (
+from simulator.realism.statistics import (
     Counts,
     NotComputableError,
     Rows,
@@ -40,7 +40,7 @@ from simulator.realism_statistics import (
     spearman,
     standardised_difference,
 )
-from simulator.realism_windows import gap_errors, standardised_windows
+from simulator.realism.windows import gap_errors, standardised_windows
 
 MIN_PEOPLE: Final = 5  # below which nothing is said of a population
 MIN_DAYS: Final = 5  # of a person, for their spread from day to day

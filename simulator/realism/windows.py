@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simulator.randomness import stream
-from simulator.realism_statistics import NotComputableError
+from simulator.realism.statistics import NotComputableError
 
 
 def standardised_windows(windows: NDArray[np.float32]) -> NDArray[np.float64]:
