@@ -13,7 +13,7 @@ from simulator.recording import Reason, Recording
 from simulator.signals import NAMES, SIGNALS
 
 if TYPE_CHECKING:
-    from simulator.realism import Realism, Row
+    from simulator.realism.judging import Realism, Row
 
 _DPI: Final = 100
 _COLOURS: Final = {"pass": "#2a7f62", "fail": "#c8553d"}
