@@ -29,6 +29,9 @@ from tyro.conf import Positional
 Result = Mapping[str, Any]
 
 
+HELD_OUT_SHARE = 0.1  # of a dataset's people, kept by `train` for validation
+
+
 class UsageError(ValueError):
     """A command line that asks for something impossible: one line, exit code 2."""
 
@@ -216,7 +219,7 @@ class Train(Job):
         if (self.out / "model.safetensors").exists():
             raise DataError(f"{self.out}: holds a finished model; expected a new folder or an interrupted run's")
         dataset = open_dataset(self.data)
-        parts = dataset.split(self.seed, test_share=0.1)
+        parts = dataset.split(self.seed, test_share=HELD_OUT_SHARE)
         started = time.monotonic()
         normaliser = Normaliser.fit(parts["train"])
         days = Days.load(parts["train"], normaliser)
@@ -253,7 +256,7 @@ class Evaluate(Job):
 
     Attributes:
         model: Model folder.
-        data: Dataset folder of people that the model was not trained on.
+        data: Dataset folder. Of the one that the model was trained on, only the people kept for validation are scored.
         tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation.
         windows_per_person: Scored windows of each person.
         run: Run folder: its federated model and its warm start are scored too, and its records, and so its report,
@@ -279,7 +282,7 @@ class Evaluate(Job):
         _at_least_one(windows_per_person=self.windows_per_person)
         model, normaliser = load_model(self.model)
         models = {"model": model} if self.run is None else self._of_run(self.run)
-        dataset = open_dataset(self.data)
+        dataset = strangers(open_dataset(self.data), self.model)
         chosen = tasks(kinds)
         started = time.monotonic()
         with _bar("tasks", len(chosen)) as bar:
@@ -368,6 +371,7 @@ class Federate(Job):
             sys.stdout.write(as_text(self.out) + "\n")
         return {
             "rounds": outcome.rounds,
+            "noise": outcome.noise,
             "epsilon": outcome.epsilon,
             "federation": outcome.federation,
             "delta": outcome.delta,
@@ -607,6 +611,17 @@ def _pairs(text: str) -> dict[str, str] | None:
     if any(len(pair) != 2 for pair in pairs):
         raise UsageError(f"map {text!r} is not column=signal pairs, comma-separated")
     return dict(pairs)
+
+
+def strangers(dataset: Any, model: Path) -> Any:
+    """The people of a dataset whom the model was not trained on: all, or its held-out tenth of its own dataset."""
+    made_by = json.loads((model / "model.json").read_text())["made_by"]
+    if made_by.get("data") != dataset.manifest["sha256"]:
+        return dataset
+    held_out = dataset.split(made_by["seed"], test_share=HELD_OUT_SHARE)["test"]
+    if not len(held_out):
+        raise UsageError(f"{model} was trained on everybody in {dataset.folder}; expected other people")
+    return held_out
 
 
 def _known(what: str, name: str, among: Any) -> None:

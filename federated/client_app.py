@@ -6,15 +6,18 @@ all makers live on one machine).
 """
 
 import json
+import traceback
 from pathlib import Path
 
-from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.app import Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from federated.experiment import Experiment
 from federated.maker import Site, train_round
-from federated.strategy import record, vector
+from federated.strategy import BUDGET, FAILED, REFUSED, record, vector
 from model.windows import Normaliser
+from privacy.ledger import BudgetExceeded
+from privacy.plan import PrivacyError
 from simulator.recording import DataError
 
 app = ClientApp()
@@ -22,16 +25,28 @@ app = ClientApp()
 
 @app.train()
 def train(message: Message, context: Context) -> Message:
-    """One round at one maker. The reply holds the model and the maker's number; no loss, no count (rule R10)."""
+    """One round at one maker. The reply holds the model and the maker's number; no loss, no count (rule R10).
+
+    What went wrong stays at the site, in ``errors.log``, since an error's text may quote somebody's minutes; the server
+    gets one of three words.
+    """
     config = message.content.config_records["config"]
     number = int(context.node_config["partition-id"])
     experiment = Experiment.from_json(str(config["experiment"]))
     if number >= len(experiment.makers):
         raise DataError(f"client {number} has no maker: the experiment names {len(experiment.makers)}")
-    normaliser = Normaliser(**json.loads(str(config["normaliser"])))
-    site = Site(site_folder(context, experiment, number), experiment, number)
-    theta = train_round(site, vector(message.content.array_records["arrays"]), normaliser, int(str(config["round"])))
-    reply = RecordDict({"arrays": record(theta), "metrics": MetricRecord({"maker": number})})
+    folder = site_folder(context, experiment, number)
+    try:
+        normaliser = Normaliser(**json.loads(str(config["normaliser"])))
+        theta = vector(message.content.array_records["arrays"])
+        answer = train_round(Site(folder, experiment, number), theta, normaliser, int(str(config["round"])))
+    except Exception as error:  # of whatever kind: its text must not leave the site
+        with (folder / "errors.log").open("a") as log:
+            log.write(traceback.format_exc() + "\n")
+        word = BUDGET if isinstance(error, BudgetExceeded) else FAILED
+        word = REFUSED if word == FAILED and isinstance(error, PrivacyError | DataError) else word
+        return Message(Error(code=0, reason=f"{experiment.makers[number].name} {word}"), reply_to=message)
+    reply = RecordDict({"arrays": record(answer), "metrics": MetricRecord({"maker": number})})
     return Message(content=reply, reply_to=message)
 
 

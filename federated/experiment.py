@@ -1,12 +1,14 @@
 """Experiment: everything that decides a run, as one value; named presets; JSON in and out; a hash.
 
-An experiment holds public facts only. Two runs with the same experiment end with the same model, on whichever back end
-and however often they were interrupted; where and how fast they ran is not part of it.
+An experiment holds public facts only. Two rehearsals of the same experiment end with the same model, on whichever back
+end and however often they were interrupted (a release has secret noise, and ends the same only if it goes on in its own
+folder); where and how fast they ran is not part of it.
 """
 
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -33,7 +35,7 @@ class Public:
         people: Simulated people to learn from.
         validation_people: Further ones, for the loss that is watched over the rounds.
         days: Days of each.
-        warm_up: How the model is trained on them; ``steps=0`` is no option: federate from scratch with one step.
+        warm_up: How the model is trained on them.
     """
 
     population: str = "lsm1"
@@ -48,7 +50,7 @@ class Maker:
     """One watch maker: a device, and people who differ from the public ones in ways stated here.
 
     Attributes:
-        name: The maker's name in the federation.
+        name: The maker's name in the federation, in small letters, digits and dashes.
         device: Name in ``VENDORS``; decides sensors, errors, battery and firmware habits.
         population: How its people are distributed.
         people: Published number of its people.
@@ -100,7 +102,8 @@ class Rounds:
         steps: Local steps of each maker in a round.
         learning_rate: Peak rate of local steps; it falls along a cosine over the whole run.
         momentum: Of the local steps; the optimiser is fresh each round and sees noised gradients only.
-        least_makers: Fewest makers whose replies make a round; with fewer it is an error.
+        least_makers: Fewest makers whose replies make a round; with fewer it is an error, and going on later costs
+            nothing again.
     """
 
     rounds: int = 5
@@ -159,6 +162,16 @@ class Experiment:
         names = [maker.name for maker in self.makers]
         if not names or len(set(names)) != len(names):
             raise DataError(f"makers {names}: expected at least one, each with a name of its own")
+        for name in names:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+                raise DataError(f"maker's name {name!r}: expected small letters, digits and dashes")
+        rounds = self.rounds
+        if not 0 < rounds.learning_rate < math.inf or not 0 <= rounds.momentum < 1:
+            raise DataError(
+                f"learning rate {rounds.learning_rate} is not positive, or momentum {rounds.momentum} not in [0, 1)"
+            )
+        if not 1 <= rounds.least_makers <= len(names):
+            raise DataError(f"least makers {rounds.least_makers}: expected 1 to {len(names)}")
         if self.protection.noise not in ("release", "rehearsal", "off"):
             raise DataError(f"noise {self.protection.noise!r}: expected release, rehearsal or off")
         for name, count in _counts(self).items():
@@ -252,7 +265,9 @@ def _counts(e: Experiment) -> dict[str, int]:
     counts = {f"people of {maker.name}": maker.people for maker in e.makers}
     counts |= {f"days of {maker.name}": maker.days for maker in e.makers}
     counts |= {"public people": e.public.people, "public days": e.public.days, "rounds": e.rounds.rounds}
-    return counts | {"steps": e.rounds.steps, "validation people": e.public.validation_people}
+    counts |= {"people held out": e.evaluation.people_per_maker, "days held out": e.evaluation.days}
+    counts |= {"steps": e.rounds.steps, "validation people": e.public.validation_people}
+    return counts | {"windows per person": e.evaluation.windows_per_person}
 
 
 def load(path: Path) -> Experiment:

@@ -23,7 +23,7 @@ QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "PYTHONWARNINGS": "ignore",
 }
-TIMEOUT_SECONDS: Final = 3600
+TIMEOUT_SECONDS: Final = 24 * 3600
 END_SECONDS: Final = 20.0  # how long a process may take to end before it is killed
 
 

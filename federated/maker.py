@@ -3,30 +3,43 @@
 Everything of a maker lies in one folder, its *site*; nothing of it is read by anybody else. What leaves is a model
 vector, after the ledger was charged. Losses, counts and norms of private people are releases too and never leave
 (rule R10); the weight in the average is a public constant.
+
+The server is not trusted: what a maker does is what it agreed to (``agreed.json``: experiment and normaliser), and a
+message that says otherwise is refused, so that nobody can talk a maker out of its noise. An answer is kept before it is
+sent, and a lost one is sent again as it was.
+
+A site belongs to one run here, because its people are simulated for it. A maker with people of its own keeps one site,
+and so one ledger, for life, and names it in its node's config (``client_app``).
 """
 
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save
 
 from federated.experiment import Experiment, Maker
 from federated.parameters import Theta, pack, touchable, unpack
 from model.autoencoder import MaskedAutoencoder
 from model.masking import draw_masks
-from model.training import run_steps
+from model.training import read_safetensors, run_steps
 from model.windows import Batch, Days, Normaliser
 from privacy.ledger import Ledger, Release, private_digest
 from privacy.mechanism import make_private
 from privacy.noise import KeyedStream, load_or_create_key, rehearsal_key
+from privacy.plan import PrivacyError
 from simulator.cohort import Cohort
 from simulator.dataset import Dataset, open_dataset, write_dataset
+from simulator.files import write_json, write_whole
 from simulator.randomness import stream_key
 
-MICRO_BATCH_PEOPLE = 64  # people per forward pass: bounds memory, changes nothing else
+AGREED: Final = "agreed.json"
+MICRO_BATCH_PEOPLE: Final = 64  # people per forward pass: bounds memory, changes nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,7 @@ class Site:
 
     Attributes:
         folder: Where the maker keeps ``data/``, ``ledger.jsonl`` and, for release, ``noise.key``.
-        experiment: The run that the maker agreed to.
+        experiment: The run that the maker is asked to take part in.
         number: Its place among the experiment's makers.
     """
 
@@ -58,11 +71,12 @@ class Site:
         return open_dataset(self.folder / "data")
 
     def ledger(self) -> Ledger:
-        """The maker's ledger; its budget is what the experiment promises."""
+        """The maker's ledger; its budget is what the experiment promises. A rehearsal's is never a release's."""
         protection = self.experiment.protection
+        rehearsed = "" if protection.noise == "release" else f" ({protection.noise})"
         return Ledger.open(
             self.folder / "ledger.jsonl",
-            vendor=self.maker.name,
+            vendor=self.maker.name + rehearsed,
             delta=protection.delta,
             epsilon_budget=protection.epsilon,
         )
@@ -85,22 +99,55 @@ def people_of(experiment: Experiment, maker: Maker) -> Cohort:
 
 
 def settle(site: Site) -> str:
-    """Give the maker its people, unless it has them; its name when done."""
-    if site.settled:
-        return site.maker.name
-    cohort = people_of(site.experiment, site.maker)
-    made_by = {"maker": site.maker.name, "experiment": site.experiment.digest, "seed": site.experiment.seed}
-    write_dataset(
-        site.folder / "data", cohort.recordings(), cohort.people_table(), made_by=made_by, truth=False, reasons=False
-    )
+    """Give the maker its simulated people, unless it has people; its name when done."""
+    if not site.settled:
+        cohort = people_of(site.experiment, site.maker)
+        made_by = {"simulated_for": site.maker.name, "seed": site.experiment.seed}
+        write_dataset(
+            site.folder / "data",
+            cohort.recordings(),
+            cohort.people_table(),
+            made_by=made_by,
+            truth=False,
+            reasons=False,
+        )
     return site.maker.name
 
 
-def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: int) -> Theta:
-    """The model after this maker's local steps of a round, computed once its price is in the ledger.
+def agree(site: Site, normaliser: Normaliser) -> None:
+    """The maker's consent: from now on it answers to this experiment and normaliser, and to no other.
 
-    The answer is a function of the site, the incoming model and the round: asked again, after a crash or a lost reply,
-    it is the same message and costs nothing (rule R19).
+    Raises:
+        PrivacyError: If noise is not "release" although the people were not simulated, or it agreed to something else.
+    """
+    noise = site.experiment.protection.noise
+    if noise != "release" and "simulated_for" not in site.dataset().manifest["made_by"]:
+        raise PrivacyError(f"{site.folder}: noise {noise!r} protects nobody, and these people were not simulated")
+    path = site.folder / AGREED
+    if path.exists():
+        _check_agreed(site, normaliser)
+    else:
+        write_json(path, _terms(site, normaliser))
+
+
+def _terms(site: Site, normaliser: Normaliser) -> dict[str, object]:
+    return {
+        "experiment": json.loads(site.experiment.to_json()),
+        "normaliser": json.loads(json.dumps(asdict(normaliser))),
+    }
+
+
+def _check_agreed(site: Site, normaliser: Normaliser) -> None:
+    path = site.folder / AGREED
+    if not path.exists() or json.loads(path.read_text()) != _terms(site, normaliser):
+        raise PrivacyError(f"{path}: the maker did not agree to experiment {site.experiment.digest} as it was sent")
+
+
+def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: int) -> Theta:
+    """The model after this maker's local steps of a round, once its price is in the ledger.
+
+    The answer belongs to everything it was made of: data, incoming model, terms and round. Asked for the same again,
+    after a crash or a lost reply, the maker sends what it kept, and it costs nothing (rule R19).
 
     Args:
         site: The maker.
@@ -109,29 +156,36 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
         round_number: From 0.
 
     Raises:
+        PrivacyError: If the maker did not agree to these terms, or there is no such round.
         BudgetExceeded: If the round would spend more than the budget; nothing is written or sent then.
         LedgerError: If the ledger is damaged.
         DataError: If the site's data cannot be read or the model does not fit.
     """
-    experiment, key = site.experiment, site.key()
-    plan = experiment.plan(site.maker)
+    experiment, rounds, key = site.experiment, site.experiment.rounds, site.key()
+    _check_agreed(site, normaliser)
+    if not 0 <= round_number < rounds.rounds:
+        raise PrivacyError(f"round {round_number} is not one of the {rounds.rounds} agreed to")
     model = MaskedAutoencoder(experiment.architecture)
     unpack(model, theta)
-    dataset = site.dataset()
-    steps = range(round_number * experiment.rounds.steps, (round_number + 1) * experiment.rounds.steps)
-    asked = (theta.tobytes(), experiment.to_json().encode(), str(dataset.manifest["sha256"]).encode())
+    days = Days.load(site.dataset(), normaliser)
+    steps = range(round_number * rounds.steps, (round_number + 1) * rounds.steps)
+    plan = experiment.plan(site.maker)
+    terms = json.dumps(_terms(site, normaliser), sort_keys=True).encode()
+    held = (days.values.tobytes(), days.observed.tobytes(), "\n".join(days.person).encode())
     release = Release.of(
         plan,
         steps=len(steps),
         run=experiment.digest,
         round=round_number,
         purpose="train",
-        content=private_digest(key, *asked),
+        content=private_digest(key, theta.tobytes(), terms, *held),
     )
     if experiment.protection.noise != "off":
         site.ledger().charge(release)
-    people = PeopleWindows(Days.load(dataset, normaliser), experiment, plan.windows_per_person)
-    rounds = experiment.rounds
+    kept = site.folder / "answers" / f"round-{round_number}-{release.content}.safetensors"
+    if kept.exists():
+        return np.asarray(read_safetensors(kept)[0]["theta"].numpy(), dtype=np.float32)
+    people = PeopleWindows(days, experiment, plan.windows_per_person)
     module, optimiser, loader = make_private(
         model,
         torch.optim.SGD(model.parameters(), lr=rounds.learning_rate, momentum=rounds.momentum),
@@ -145,8 +199,10 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
         frozen={name: ~mask for name, mask in touchable(model, site.maker.vendor.signals).items() if not mask.all()},
         learning_rate=lambda step: rounds.learning_rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps)),
     )
-    run_steps(module, optimiser, loader)
-    return pack(model)
+    run_steps(module, optimiser, loader, mixed_precision=False)
+    answer = pack(model)
+    write_whole(kept, save({"theta": torch.from_numpy(answer)}))
+    return answer
 
 
 class PeopleWindows:

@@ -49,7 +49,7 @@ DEMO: Final = Experiment(
     ),
     makers=MAKERS,
     protection=Protection(),
-    rounds=Rounds(),
+    rounds=Rounds(least_makers=5),
     evaluation=Evaluation(people_per_maker=16, days=3, windows_per_person=4),
 )
 
@@ -60,7 +60,7 @@ TINY: Final = Experiment(
     ),
     makers=tuple(replace(maker, people=12, days=1) for maker in MAKERS),
     protection=Protection(sampling_rate=0.3, windows_per_person=1),
-    rounds=Rounds(rounds=2, steps=2, learning_rate=0.05),
+    rounds=Rounds(rounds=2, steps=2, learning_rate=0.05, least_makers=5),
     evaluation=Evaluation(people_per_maker=2, days=2, windows_per_person=2),
 )
 

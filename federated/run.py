@@ -14,10 +14,12 @@ Each stage leaves its result whole or not at all, so a run that was killed goes 
 same model, ledgers and figures.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import chain, count, pairwise
@@ -31,7 +33,7 @@ import pandas as pd
 from federated.experiment import Experiment, load
 from federated.flower import through_flower
 from federated.grid import InProcessGrid, drive
-from federated.maker import Site, people_of, settle
+from federated.maker import Site, agree, people_of, settle
 from federated.parameters import unpack
 from federated.server_app import last_round
 from federated.study.records import Records
@@ -64,6 +66,7 @@ class Watch(Protocol):
 class Outcome:
     """What a finished run says: ``everywear federate --json`` prints it."""
 
+    noise: str
     rounds: int
     epsilon: Mapping[str, float]
     federation: float
@@ -82,20 +85,37 @@ def run(
         FederationError: If a round failed.
     """
     experiment = begin(experiment, folder)
+    with _alone(folder):
+        _stages(experiment, folder, back_end, workers or os.cpu_count() or 1, watch)
+    return outcome(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second process out of the folder; the system lets go of the lock when this one ends, however it ends."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{folder}: another process is at work there") from error
+        yield
+
+
+def _stages(experiment: Experiment, folder: Path, back_end: BackEnd, workers: int, watch: Watch) -> None:
     records = Records(folder / "records.jsonl", experiment.digest, experiment.seed)
-    n_workers = workers or os.cpu_count() or 1
     sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
     plans = {maker.name: asdict(experiment.plan(maker)) for maker in experiment.makers}
     content = {"experiment": experiment.name, "plans": _finite(plans), "versions": {p: version(p) for p in PACKAGES}}
     records.add("experiment", "", content, 0.0)
-    normaliser = _warm_up(experiment, folder, records, n_workers, watch)
-    _settle(sites, n_workers, watch)
+    normaliser = _warm_up(experiment, folder, records, workers, watch)
+    _settle(sites, workers, watch)
+    for site in sites:
+        agree(site, normaliser)
     _rounds(experiment, folder, back_end, watch)
     _finish_model(experiment, folder, normaliser)
-    _score(experiment, folder, records, n_workers, watch)
+    _score(experiment, folder, records, workers, watch)
     if not records.has("privacy", ""):
         records.add("privacy", "", _spent(experiment, sites), 0.0)
-    return outcome(folder)
 
 
 def begin(experiment: Experiment, folder: Path) -> Experiment:
@@ -133,6 +153,7 @@ def outcome(folder: Path) -> Outcome:
         raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
     privacy = records["privacy", ""].content
     return Outcome(
+        noise=experiment.protection.noise,
         rounds=experiment.rounds.rounds,
         epsilon=privacy["epsilon"],
         federation=privacy["federation"],

@@ -63,15 +63,16 @@ def federate(grid: Grid, run: Path) -> None:
         number, averaged = done + server_round, vector(arrays)
         unpack(model, averaged)
         loss = validation_loss(model, validation, experiment.public.warm_up, seed=experiment.seed)
-        records.add("round", str(number), {"round": number, "public_loss": loss}, time.monotonic() - started)
-        content = save({"theta": from_numpy(averaged)}, {"round": str(number), "experiment": experiment.digest})
-        write_whole(run / "server" / "round.safetensors", content)
+        content = {"round": number, "public_loss": loss, "failures": sorted(strategy.failures)}
+        records.add("round", str(number), content, time.monotonic() - started)
+        metadata = {"round": str(number), "experiment": experiment.digest}
+        write_whole(run / "server" / "round.safetensors", save({"theta": from_numpy(averaged)}, metadata))
         started = time.monotonic()
         return MetricRecord({"public-loss": loss})
 
     makers = experiment.makers
     strategy = MakerAverage(
-        FedAvg(min_train_nodes=len(makers), min_available_nodes=len(makers), fraction_evaluate=1.0),
+        FedAvg(min_train_nodes=len(makers), min_available_nodes=len(makers)),
         weights={i: float(maker.people) for i, maker in enumerate(makers)},
         touchable={i: touchable_vector(model, maker.vendor.signals) for i, maker in enumerate(makers)},
         least_makers=experiment.rounds.least_makers,

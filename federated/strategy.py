@@ -1,6 +1,7 @@
 """What is added to Flower's strategies, by wrapping: public weights, differing sensors, no empty round."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -18,10 +19,13 @@ class FederationError(RuntimeError):
 
 
 class RefusedError(FederationError):
-    """A round that the makers refused, each for a reason in what it was given: a budget, a ledger, its data."""
+    """A round that makers refused for what they were given: a spent budget, other terms, unusable data."""
 
 
-REFUSALS = ("BudgetExceeded", "PrivacyError", "LedgerError", "DataError")
+# The three words that a maker's error may say; details stay in ``errors.log`` of its site.
+BUDGET: Final = "has no budget left"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
 
 
 class MakerAverage(Strategy):
@@ -53,6 +57,7 @@ class MakerAverage(Strategy):
         self._least = least_makers
         self._first_round = first_round
         self._theta: Theta | None = None
+        self.failures: list[str] = []
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -73,12 +78,15 @@ class MakerAverage(Strategy):
         if self._theta is None:
             raise FederationError("aggregate_train was called before configure_train")
         models: dict[int, Theta] = {}
-        failures: list[str] = []
+        failures = self.failures = []
         for reply in replies:
             if reply.has_error():
                 failures.append(str(reply.error.reason))
                 continue
             maker = int(str(reply.content.metric_records["metrics"]["maker"]))
+            if maker not in self._weights or maker in models:
+                failures.append(f"maker {maker} is unknown or answered twice")
+                continue
             theta = vector(reply.content.array_records["arrays"])
             if theta.shape != self._theta.shape or not np.isfinite(theta).all():
                 failures.append(
@@ -88,8 +96,11 @@ class MakerAverage(Strategy):
             models[maker] = theta
         if len(models) < self._least:
             number = self._first_round + server_round - 1
-            refused = failures and all(failure.startswith(REFUSALS) for failure in failures)
-            said = f"round {number}: {len(models)} of at least {self._least} makers replied; {'; '.join(failures)}"
+            refused = failures and all(BUDGET in failure or REFUSED in failure for failure in failures)
+            said = (
+                f"round {number}: {len(models)} of at least {self._least} makers answered; "
+                f"{'; '.join(sorted(failures))}; see errors.log of their sites"
+            )
             raise RefusedError(said) if refused else FederationError(said)
         return record(average(self._theta, models, self._weights, self._touchable)), None
 

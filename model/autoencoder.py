@@ -222,6 +222,11 @@ class MaskedAutoencoder(nn.Module):
     def __init__(self, architecture: Architecture, seed: int = 0) -> None:
         super().__init__()
         self.architecture = a = architecture
+        with torch.random.fork_rng(devices=[]):  # layers draw first weights of their own, which are not used
+            self._build(a)
+        initialise(self, seed)
+
+    def _build(self, a: Architecture) -> None:
         slots = MINUTES_PER_DAY // a.patch_minutes
         self.embed = nn.Linear(2 * a.cells, a.width)  # values and which of them are there
         self.summary = nn.Embedding(1, a.width)
@@ -236,7 +241,6 @@ class MaskedAutoencoder(nn.Module):
         self.decoder_norm = nn.LayerNorm(a.decoder_width)
         self.head = nn.Linear(a.decoder_width, a.cells)
         self.blend = nn.Linear(a.decoder_width, len(a.anchor_minutes)) if a.anchor_minutes else None
-        initialise(self, seed)
 
     def forward(self, batch: Batch) -> Tensor:
         """Mean squared error of each window over its scored cells (observed and hidden), [...]; 0 if there are none."""
@@ -286,15 +290,18 @@ class MaskedAutoencoder(nn.Module):
         a = self.architecture
         there = observed & ~batch.hidden[..., None]
         grid = (a.grid.rows, a.grid.columns)
-        total = split((values * there).sum(-1), -1, grid)
-        count = split(there.sum(-1).to(values.dtype), -1, grid)
-        column = torch.arange(a.grid.columns, device=values.device, dtype=values.dtype)
-        lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
-        found = []
-        for reach in a.anchor_minutes:
-            kernel = torch.exp(-lag_minutes / reach)
-            weight = count @ kernel
-            found.append(((total @ kernel) / weight.clamp(min=1e-6)).flatten(-2))
+        with torch.autocast(values.device.type, enabled=False):
+            total = split((values * there).sum(-1), -1, grid)[..., None, :]
+            count = split(there.sum(-1).to(values.dtype), -1, grid)[..., None, :]
+            column = torch.arange(a.grid.columns, device=values.device, dtype=values.dtype)
+            lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
+            lag_minutes = torch.where(count > 0, lag_minutes, torch.inf)  # [..., rows, asked, seen]
+            nearest = lag_minutes.amin(-1, keepdim=True)
+            beyond = lag_minutes - torch.where(nearest.isinf(), 0.0, nearest)  # so the nearest weighs 1 at any reach
+            found = []
+            for reach in a.anchor_minutes:
+                kernel = torch.exp(-beyond / reach)
+                found.append(((kernel * total).sum(-1) / (kernel * count).sum(-1).clamp(min=1)).flatten(-2))
         return torch.stack(found, dim=-1) if found else values[..., :0]
 
     def decode(self, seen: Seen, place: Tensor, slot: Tensor, anchors: Tensor) -> Tensor:

@@ -77,6 +77,7 @@ def run_steps(
     loader: Iterable[Batch],
     clip_norm: float | None = None,
     on_loss: Callable[[float], None] | None = None,
+    mixed_precision: bool = True,
 ) -> None:
     """Descend once for every batch that the loader yields; the loader knows the steps and their learning rates.
 
@@ -86,12 +87,14 @@ def run_steps(
         loader: Yields batches of windows.
         clip_norm: Bound on the whole gradient's norm; None with a private optimiser, which clips by person.
         on_loss: Told the mean loss of every batch; never of a private one, whose loss is a secret.
+        mixed_precision: Use bfloat16 where the device is a GPU; off with a private optimiser, whose bound on a person
+            is only as exact as the gradients.
     """
     module.train()
     device = next(module.parameters()).device
     for batch in loader:
         optimiser.zero_grad()
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision and device.type == "cuda"):
             loss = module(batch.to(device)).mean()
         loss.backward()
         if clip_norm is not None:

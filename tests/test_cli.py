@@ -50,7 +50,7 @@ def test_train_and_evaluate(people: Path, tmp_path: Path, capsys: Said) -> None:
     rows = result(capsys, "evaluate", str(model), str(people), "--tasks", "temporal_interpolation")["rows"]
     assert isinstance(rows, list)
     assert {"task", "horizon", "signal", "method", "mae", "mse", "interval", "n"} <= set(rows[0])
-    assert {row["method"] for row in rows} == {"mean", "nearest", "last", "linear", "diurnal", "model"}
+    assert {row["method"] for row in rows} == {"mean", "nearest", "last", "linear", "kernel", "diurnal", "model"}
 
 
 def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:

@@ -1,6 +1,7 @@
 """Experiments go to JSON and back, and name what is wrong with them."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ experiments = st.builds(
         size=size,
         makers=TINY.makers[:makers],
         protection=replace(TINY.protection, epsilon=epsilon),
-        rounds=replace(TINY.rounds, rounds=rounds),
+        rounds=replace(TINY.rounds, rounds=rounds, least_makers=1),
     ),
     seed=st.integers(0, 2**31),
     size=st.sampled_from(["xxs", "s", "lsm1-tiny"]),
@@ -63,9 +64,14 @@ def test_impossible_federations_are_refused() -> None:
     with pytest.raises(DataError, match="at least one"):
         replace(TINY, makers=())
     with pytest.raises(DataError, match="device of aurora 'abacus' is unknown"):
-        replace(TINY, makers=(replace(TINY.makers[0], device="abacus"),))
+        replace(TINY, makers=(replace(TINY.makers[0], device="abacus"),), rounds=Rounds())
     with pytest.raises(DataError, match="people of aurora 0"):
-        replace(TINY, makers=(replace(TINY.makers[0], people=0),))
+        replace(TINY, makers=(replace(TINY.makers[0], people=0),), rounds=Rounds())
+    with pytest.raises(DataError, match="small letters"):
+        replace(TINY, makers=(replace(TINY.makers[0], name="../aurora"),), rounds=Rounds())
+    for bad in ({"least_makers": 0}, {"least_makers": 6}, {"learning_rate": math.nan}, {"momentum": -3.0}):
+        with pytest.raises(DataError, match=r"least makers|learning rate"):
+            replace(TINY, rounds=replace(TINY.rounds, **bad))
     with pytest.raises(DataError, match="noise 'some'"):
         replace(TINY, protection=Protection(noise="some"))  # type: ignore[arg-type]
 

@@ -1,10 +1,13 @@
 """The federation: what leaves a maker, what a round makes of it, and how kills change nothing."""
 
+import fcntl
+import json
 import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,23 +18,25 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from federated.client_app import app as client_app
 from federated.experiment import Experiment
 from federated.flower import end_processes, marked, through_flower
 from federated.grid import InProcessGrid, drive
-from federated.maker import PeopleWindows, Site, people_of, settle, train_round
-from federated.parameters import pack, touchable_vector, unpack
+from federated.maker import PeopleWindows, Site, agree, people_of, settle, train_round
+from federated.parameters import Theta, pack, touchable_vector, unpack
 from federated.run import HeldOut, Outcome, Watch, outcome, run
 from federated.server_app import last_round
-from federated.strategy import FederationError, MakerAverage, RefusedError, average, record, vector
+from federated.strategy import BUDGET, REFUSED, FederationError, MakerAverage, RefusedError, average, record, vector
 from federated.study.records import read
 from model.autoencoder import MaskedAutoencoder
 from model.training import load_model
 from model.windows import Days, Normaliser
 from privacy.ledger import BudgetExceeded, Ledger
-from simulator.dataset import open_dataset
+from privacy.mechanism import make_private
+from privacy.noise import KeyedStream
+from privacy.plan import PrivacyError
+from simulator.dataset import open_dataset, write_dataset
 from simulator.randomness import stream
 from simulator.recording import DataError
 from tests.conftest import TINY, ignore
@@ -46,7 +51,7 @@ class KilledError(BaseException):
 def ready(whole: Path, tmp_path: Path) -> Path:
     """A run that stands before its first round."""
     folder = tmp_path / "run"
-    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("server", "model", "ledger*"))
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("server", "model", "ledger*", "answers"))
     shutil.copytree(whole / "public" / "model", folder / "public" / "model")
     lines = (whole / "records.jsonl").read_text().splitlines(keepends=True)
     (folder / "records.jsonl").write_text("".join(line for line in lines if '"kind": "round"' not in line))
@@ -144,13 +149,16 @@ def test_a_retry_is_the_same_message_and_costs_nothing(ready: Path) -> None:
     again = train_round(site, theta, normaliser, 0)
     assert (first == again).all()
     assert len(site.ledger().entries) == 1
+    shutil.rmtree(site.folder / "answers")
+    assert (train_round(site, theta, normaliser, 0) == first).all()  # lost its copy: the same noise over the same sums
+    assert len(site.ledger().entries) == 1
     other = train_round(site, theta * np.float32(1.001), normaliser, 0)
     assert len(site.ledger().entries) == 2
     assert not (other == first).all()
 
 
 def test_the_ledger_is_charged_before_anything_is_computed(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KilledError
 
     monkeypatch.setattr("federated.maker.run_steps", fail)
@@ -173,15 +181,96 @@ def test_a_spent_budget_refuses_the_round_and_writes_nothing(ready: Path) -> Non
     assert site.ledger().epsilon() <= TINY.protection.epsilon
 
 
+def changed_by(site: Site, folder: Path, normaliser: Normaliser) -> Theta:
+    """What a round adds to the model at a site that agreed to the terms anew."""
+    theta = pack(warm(folder)[0])
+    (site.folder / "agreed.json").unlink(missing_ok=True)
+    agree(site, normaliser)
+    return train_round(site, theta, normaliser, 0) - theta
+
+
 def test_release_noise_is_secret_and_rehearsal_noise_is_the_seed_s(ready: Path) -> None:
-    """R6: keys of release mode come from the operating system and stay at the site."""
+    """R6: release keys come from the operating system, stay at the site, and are what the noise is made of."""
+    normaliser = warm(ready)[1]
     release = replace(TINY, protection=replace(TINY.protection, noise="release"))
-    one, two = site_of(ready, 0, release), site_of(ready, 1, release)
-    assert one.key() != two.key()
-    assert one.key() == one.key()
-    assert (one.folder / "noise.key").stat().st_mode & 0o077 == 0
+    site = site_of(ready, 0, release)
+    first = changed_by(site, ready, normaliser)
+    assert (site.folder / "noise.key").stat().st_mode & 0o077 == 0
+    for name in ("noise.key", "ledger.jsonl", "ledger.jsonl.begun"):
+        (site.folder / name).unlink()
+    shutil.rmtree(site.folder / "answers")
+    second = changed_by(site, ready, normaliser)
+    assert not np.isclose(first, second, rtol=1e-3).mean() > 0.05  # another key, other noise in every entry
     assert site_of(ready, 0).key() == site_of(ready, 0).key() != site_of(ready, 1).key()
-    assert site_of(ready, 0).key() != site_of(ready, 0, replace(TINY, seed=2)).key()
+    assert site_of(ready, 0).key() != site_of(ready, 0, replace(TINY, seed=2)).key() != site.key()
+
+
+def test_a_maker_answers_only_to_what_it_agreed_to(ready: Path) -> None:
+    """The server is not trusted: no message turns noise off, names another normaliser or a round that is not there."""
+    model, normaliser = warm(ready)
+    site, theta = site_of(ready), pack(model)
+    for change in ({"noise": "off"}, {"clip_norm": 100.0}, {"noise_multiplier": 0.01}):
+        talked_into = replace(TINY, protection=replace(TINY.protection, **change))
+        with pytest.raises(PrivacyError, match="did not agree"):
+            train_round(site_of(ready, 0, talked_into), theta, normaliser, 0)
+    with pytest.raises(PrivacyError, match="did not agree"):
+        train_round(site, theta, replace(normaliser, clip_z=9.0), 0)
+    with pytest.raises(PrivacyError, match="round 7 is not one of the 2"):
+        train_round(site, theta, normaliser, 7)
+    assert site.ledger().entries == ()
+
+
+def test_a_rehearsal_s_ledger_cannot_become_a_release_s(ready: Path) -> None:
+    site_of(ready).ledger()
+    release = replace(TINY, protection=replace(TINY.protection, noise="release"))
+    with pytest.raises(PrivacyError, match="aurora"):
+        site_of(ready, 0, release).ledger()
+
+
+def test_people_who_were_not_simulated_are_never_rehearsed_with(ready: Path) -> None:
+    site, normaliser = site_of(ready), warm(ready)[1]
+    manifest = site.folder / "data" / "dataset.json"
+    manifest.write_text(manifest.read_text().replace('"simulated_for"', '"import"'))
+    with pytest.raises(PrivacyError, match="were not simulated"):
+        agree(site, normaliser)
+
+
+def test_other_data_or_other_terms_are_other_releases(ready: Path) -> None:
+    """The same noise is never put on other sums: data and normaliser are part of what a release is."""
+    site, (model, normaliser) = site_of(ready), warm(ready)
+    train_round(site, pack(model), normaliser, 0)
+    dataset = site.dataset()
+    kept = dataset.select(sorted(dataset.people["person"])[1:])
+    rewritten = site.folder / "other"
+    write_dataset(rewritten, iter(kept), kept.people, made_by=dataset.manifest["made_by"], truth=False, reasons=False)
+    manifest = (site.folder / "data" / "dataset.json").read_text()
+    shutil.rmtree(site.folder / "data")
+    rewritten.rename(site.folder / "data")
+    claimed = json.loads((site.folder / "data" / "dataset.json").read_text()) | {
+        "sha256": json.loads(manifest)["sha256"]
+    }
+    (site.folder / "data" / "dataset.json").write_text(json.dumps(claimed))  # a manifest that lies
+    train_round(site, pack(model), normaliser, 0)
+    assert len(site.ledger().entries) == 2
+    (site.folder / "agreed.json").unlink()
+    agree(site, replace(normaliser, clip_z=9.0))
+    with pytest.raises(BudgetExceeded):  # a third round is more than was planned
+        train_round(site, pack(model), replace(normaliser, clip_z=9.0), 0)
+
+
+def test_errors_stay_at_the_site(ready: Path) -> None:
+    """An error's text may quote somebody's minutes; the server gets one of three words."""
+    part = next((ready / "vendors" / "dune" / "data").rglob("part-*.parquet"))
+    part.write_bytes(part.read_bytes()[:-100])
+    (ready / "vendors" / "cirrus" / "agreed.json").unlink()
+    from federated.server_app import app as server_app
+
+    config = {"run": str(ready)}
+    with pytest.raises(FederationError) as caught:
+        drive(server_app, InProcessGrid(client_app, len(TINY.makers), config), config)
+    assert "cirrus refused; dune refused; see errors.log" in str(caught.value)
+    assert "parquet" not in str(caught.value)
+    assert part.name in (ready / "vendors" / "dune" / "errors.log").read_text()
 
 
 def test_entries_of_absent_sensors_stay_as_they_came(ready: Path) -> None:
@@ -234,40 +323,70 @@ def test_people_are_disjoint_and_nobody_held_out_was_trained_on(whole: Path) -> 
     assert len({*seeds_of, TINY.seed}) == len(seeds_of) + 1
 
 
-def test_one_person_more_changes_the_update_by_no_more_than_the_clip(ready: Path) -> None:
-    """R1, gray box: same coins and noise, one person gone; the updates differ by at most C / divisor a step."""
-    model, normaliser = warm(ready)
-    experiment = replace(TINY, rounds=replace(TINY.rounds, rounds=1, steps=1, learning_rate=1.0))
-    site = site_of(ready, 0, experiment)
-    plan, theta = site.experiment.plan(site.maker), pack(model)
+@pytest.mark.parametrize("leave_out", [0, -1])
+def test_one_person_less_changes_the_answer_by_no_more_than_the_clip(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, leave_out: int
+) -> None:
+    """R1, R2 on what really leaves: same coins and noise, one person gone, everybody joining."""
+    protection = replace(TINY.protection, sampling_rate=1.0)
+    experiment = replace(TINY, protection=protection, rounds=replace(TINY.rounds, rounds=1, steps=1, learning_rate=1.0))
+    site, (model, normaliser) = site_of(ready, 0, experiment), warm(ready)
+    (site.folder / "agreed.json").unlink()
+    agree(site, normaliser)
+    monkeypatch.setattr("federated.maker.private_digest", lambda *_: "the same release")
+    everyone = train_round(site, pack(model), normaliser, 0)
+    shutil.rmtree(site.folder / "answers")
+    whole_dataset = site.dataset()
+    people = sorted(whole_dataset.people["person"])
+    rest = [person for person in people if person != people[leave_out]]
+    monkeypatch.setattr(Site, "dataset", lambda _: whole_dataset.select(rest))
+    one_less = train_round(site, pack(model), normaliser, 0)
+    bound = protection.clip_norm / experiment.plan(site.maker).divisor
+    assert 0 < np.linalg.norm(everyone - one_less) <= bound * (1 + 1e-3)
+
+
+def test_a_person_without_a_usable_window_changes_nothing(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, (model, normaliser) = site_of(ready), warm(ready)
     days = Days.load(site.dataset(), normaliser)
-    everybody = PeopleWindows(days, experiment, plan.windows_per_person)
+    last = np.asarray(days.person) == max(days.person)
+    empty = Days(days.values, days.observed & ~last[:, None, None], days.person, days.date_index)
+    drawn = PeopleWindows(empty, TINY, 2)
+    assert max(days.person) in drawn.people
+    assert drawn.draw(max(days.person), 0, KeyedStream(bytes(32), "test")) is None
+    monkeypatch.setattr("federated.maker.Days.load", lambda *_: empty)
+    assert np.isfinite(train_round(site, pack(model), normaliser, 0)).all()
 
-    def update(people: list[str]) -> NDArray[np.float32]:
-        from model.training import run_steps
-        from privacy.mechanism import make_private
-        from privacy.noise import KeyedStream
 
-        fresh = MaskedAutoencoder(experiment.architecture)
-        unpack(fresh, theta)
-        module, optimiser, loader = make_private(
-            fresh,
-            torch.optim.SGD(fresh.parameters(), lr=1.0),
-            replace(plan, sampling_rate=1.0, nominal_people=maker_people),
-            people=people,
-            draw=everybody.draw,
-            collate=PeopleWindows.collate,
-            streams=KeyedStream(bytes(32), "test"),
-            steps=range(1),
-            micro_batch=5,
-            learning_rate=lambda step: 1.0,
-        )
-        run_steps(module, optimiser, loader)
-        return pack(fresh)
+def test_a_person_s_windows_are_their_own_and_new_in_every_step(ready: Path) -> None:
+    days = Days.load(site_of(ready).dataset(), warm(ready)[1])
+    people = PeopleWindows(days, TINY, 3)
+    person = people.people[4]
+    first, again, later = (people.draw(person, s, KeyedStream(bytes(32), "windows", s)) for s in (0, 0, 1))
+    assert first is not None
+    assert again is not None
+    assert later is not None
+    assert torch.equal(first.values, again.values)
+    assert not torch.equal(first.values, later.values)
+    own = days.values[np.asarray(days.person) == person]
+    for window, slot in zip(first.values, first.slot, strict=True):
+        start = int(slot) * 10
+        assert any((window.numpy() == day[:, start : start + TINY.window_minutes]).all() for day in own)
 
-    maker_people = experiment.makers[0].people
-    everyone, one_less = update(everybody.people), update(everybody.people[1:])
-    assert 0 < np.linalg.norm(everyone - one_less) <= plan.clip_norm / maker_people * (1 + 1e-3)
+
+def test_rounds_take_their_own_steps_of_the_plan(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3: no step of the plan is taken twice; together they are the plan."""
+    taken: list[int] = []
+    original = make_private
+
+    def spy(*arguments: Any, **named: Any) -> Any:
+        taken.extend(named["steps"])
+        return original(*arguments, **named)
+
+    monkeypatch.setattr("federated.maker.make_private", spy)
+    model, normaliser = warm(ready)
+    for number in range(TINY.rounds.rounds):
+        train_round(site_of(ready), pack(model), normaliser, number)
+    assert taken == list(range(TINY.steps))
 
 
 # --- what a round makes of it
@@ -275,8 +394,11 @@ def test_one_person_more_changes_the_update_by_no_more_than_the_clip(ready: Path
 
 def test_without_noise_one_maker_equals_central_training(ready: Path) -> None:
     """The federation adds nothing of its own: one client, no noise, no clip is a plain loop over the same batches."""
-    alone = replace(TINY, makers=TINY.makers[:1], protection=replace(TINY.protection, noise="off"))
+    protection, rounds = replace(TINY.protection, noise="off"), replace(TINY.rounds, least_makers=1)
+    alone = replace(TINY, makers=TINY.makers[:1], protection=protection, rounds=rounds)
     site, (model, normaliser) = site_of(ready, 0, alone), warm(ready)
+    (site.folder / "agreed.json").unlink()
+    agree(site, normaliser)
     private = train_round(site, pack(model), normaliser, 0)
 
     central, plan = MaskedAutoencoder(alone.architecture), site.experiment.plan(site.maker)
@@ -300,6 +422,7 @@ def _draws_of(site: Site, theta: np.ndarray, people: PeopleWindows) -> list:  # 
     import federated.maker as maker_module
 
     seen = []
+    shutil.rmtree(site.folder / "answers")
     original = PeopleWindows.collate
 
     def gather(items: list) -> object:  # type: ignore[type-arg]
@@ -368,12 +491,29 @@ def test_a_failed_maker_is_left_out_and_a_round_without_any_is_an_error() -> Non
     assert isinstance(arrays, ArrayRecord)
     assert vector(arrays).tolist() == [2, 2, 2]
     strategy, replies = replies_of([RuntimeError("boom"), RuntimeError("bang")])
-    with pytest.raises(FederationError, match=r"round 4: 0 of at least 1 .*boom.*bang") as caught:
+    with pytest.raises(FederationError, match=r"round 4: 0 of at least 1 .*bang.*boom") as caught:
         strategy.aggregate_train(1, replies)
     assert not isinstance(caught.value, RefusedError)
-    strategy, replies = replies_of([DataError("no such folder")])
-    with pytest.raises(RefusedError, match="no such folder"):
+    strategy, replies = replies_of([RuntimeError(f"aurora {REFUSED}"), RuntimeError(f"dune {BUDGET}")])
+    with pytest.raises(RefusedError, match="aurora refused"):
         strategy.aggregate_train(1, replies)
+
+
+def test_a_maker_that_answers_twice_or_is_unknown_is_left_out() -> None:
+    one = np.ones(3, np.float32)
+    strategy, replies = replies_of([one, 3 * one])
+    first, second = replies
+    arrays, _ = strategy.aggregate_train(1, iter([first, second, second]))
+    assert arrays is not None
+    assert vector(arrays).tolist() == [2, 2, 2]
+    assert len(strategy.failures) == 1
+
+
+def test_two_processes_cannot_work_on_one_run(whole: Path) -> None:
+    with (whole / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="another process is at work"):
+            run(TINY, whole, watch=ignore)
 
 
 def test_a_model_that_is_not_finite_or_does_not_fit_is_left_out() -> None:

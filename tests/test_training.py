@@ -1,6 +1,7 @@
 """Training learns, resumes to the same weights, and leaves whole files only."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,16 @@ import torch
 
 from model.autoencoder import Architecture, MaskedAutoencoder
 from model.masking import MaskMix
-from model.training import TrainingPlan, load_model, read_safetensors, save_model, train, validation_loss
+from model.training import (
+    TrainingPlan,
+    batches,
+    load_model,
+    read_safetensors,
+    run_steps,
+    save_model,
+    train,
+    validation_loss,
+)
 from model.windows import Days, Normaliser
 from simulator.recording import DataError
 from simulator.signals import N_SIGNALS
@@ -59,6 +69,25 @@ def test_another_plan_s_checkpoint_is_refused(days: Days, tmp_path: Path) -> Non
     train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=3, checkpoint=file)
     with pytest.raises(DataError, match="made by another plan"):
         train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=4, checkpoint=file)
+
+
+def test_every_step_has_windows_and_masks_of_its_own_and_all_kinds_of_masks_are_drawn(days: Days) -> None:
+    first, second = batches(days, SHAPE, replace(PLAN, batch_windows=60), 1, range(2))
+    assert not torch.equal(first.values, second.values)
+    assert not torch.equal(first.hidden, second.hidden)
+    hidden = first.hidden.reshape(60, SHAPE.grid.rows, SHAPE.grid.columns)
+    is_time, is_signal = (hidden == hidden[:, :1]).all((1, 2)), (hidden == hidden[:, :, :1]).all((1, 2))
+    for share in (is_time, is_signal, ~is_time & ~is_signal):
+        assert 0.1 < float(share.float().mean()) < 0.6
+
+
+def test_gradients_are_clipped(days: Days) -> None:
+    model = MaskedAutoencoder(SHAPE, 0)
+    before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+    loader = batches(days, SHAPE, PLAN, 1, range(1))
+    run_steps(model, torch.optim.SGD(model.parameters(), lr=1.0), loader, clip_norm=0.01)
+    moved = torch.cat([p.detach().flatten() for p in model.parameters()]) - before
+    assert 0.009 < float(moved.norm()) <= 0.01 * (1 + 1e-3)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -43,6 +43,12 @@ def test_normaliser_inverts_and_zeroes_what_was_not_observed() -> None:
     np.testing.assert_allclose(fitted.invert(z)[r.observed], r.values[r.observed], rtol=1e-6)
 
 
+def test_extreme_values_are_clipped() -> None:
+    normaliser = Normaliser((0.0,) * N_SIGNALS, (2.0,) * N_SIGNALS)
+    values = np.full((N_SIGNALS, 3), [-1e6, 4.0, 1e6], np.float32)
+    assert normaliser.apply(values, np.ones(values.shape, bool))[0].tolist() == [-5, 2, 5]
+
+
 def test_a_signal_never_seen_or_constant_is_left_as_it_is() -> None:
     r = recording(2)
     r.observed[3] = False

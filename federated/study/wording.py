@@ -42,6 +42,7 @@ METHOD_NAMES: Final[Mapping[str, str]] = {
     "last": "last value",
     "linear": "linear interpolation",
     "diurnal": "person's usual day",
+    "kernel": "30-min kernel",
 }
 
 
@@ -71,7 +72,7 @@ def place_name(place: Place) -> str:
 def method_name(method: str, noise: str) -> str:
     """What the pages call a method; the federated one says whether it is private."""
     if method == FEDERATED:
-        return "federated, not private" if noise == "off" else "federated, private"
+        return {"off": "federated, not private", "rehearsal": "federated, rehearsed"}.get(noise, "federated, private")
     return METHOD_NAMES.get(method, method)
 
 

@@ -17,6 +17,7 @@ from simulator.randomness import stream
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 500
 COVERAGE: Final = 0.95
+LEAST_PEOPLE: Final = 2  # below, there is no spread over people to speak of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +43,8 @@ class Errors:
         return _means(self.squared.sum(0), self.cells.sum(0))
 
     def mse_intervals(self, seed: int) -> Floats:
-        """Bootstrap interval over people of ``mse``: [2, signals + 1]."""
-        return _interval(self._resampled(seed))
+        """Bootstrap interval over people of ``mse``: [2, signals + 1]; NaN where fewer than two people were scored."""
+        return self._where_people(_interval(self._resampled(seed)))
 
     def saving(self, other: "Errors") -> Floats:
         """1 - mse / other's mse: [signals + 1]; NaN where the other makes no error."""
@@ -51,7 +52,12 @@ class Errors:
 
     def saving_intervals(self, other: "Errors", seed: int) -> Floats:
         """Interval of ``saving`` over the same resampled people: [2, signals + 1]; above 0 means better."""
-        return _interval(_saving(self._resampled(seed), other._resampled(seed)))
+        return self._where_people(_interval(_saving(self._resampled(seed), other._resampled(seed))))
+
+    def _where_people(self, bounds: Floats) -> Floats:
+        """Bounds, NaN where one person or nobody stands behind them."""
+        people = np.append((self.cells > 0).sum(0), (self.cells.sum(1) > 0).sum())
+        return np.where(people >= LEAST_PEOPLE, bounds, np.nan)
 
     def _resampled(self, seed: int) -> Floats:
         people = len(self.cells)
