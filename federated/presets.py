@@ -49,7 +49,7 @@ DEMO: Final = Experiment(
     ),
     makers=MAKERS,
     protection=Protection(),
-    rounds=Rounds(least_makers=5),
+    rounds=Rounds(rounds=4, steps=5, least_makers=5),
     evaluation=Evaluation(people_per_maker=16, days=3, windows_per_person=4),
 )
 

@@ -290,18 +290,16 @@ class MaskedAutoencoder(nn.Module):
         a = self.architecture
         there = observed & ~batch.hidden[..., None]
         grid = (a.grid.rows, a.grid.columns)
-        with torch.autocast(values.device.type, enabled=False):
-            total = split((values * there).sum(-1), -1, grid)[..., None, :]
-            count = split(there.sum(-1).to(values.dtype), -1, grid)[..., None, :]
-            column = torch.arange(a.grid.columns, device=values.device, dtype=values.dtype)
-            lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
-            lag_minutes = torch.where(count > 0, lag_minutes, torch.inf)  # [..., rows, asked, seen]
-            nearest = lag_minutes.amin(-1, keepdim=True)
-            beyond = lag_minutes - torch.where(nearest.isinf(), 0.0, nearest)  # so the nearest weighs 1 at any reach
-            found = []
+        column = torch.arange(a.grid.columns, device=values.device, dtype=torch.float64)
+        lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
+        found = []
+        with torch.autocast(values.device.type, enabled=False):  # weights across a day's gap need float64's range
+            total = split((values * there).sum(-1).double(), -1, grid)
+            count = split(there.sum(-1).double(), -1, grid)
             for reach in a.anchor_minutes:
-                kernel = torch.exp(-beyond / reach)
-                found.append(((kernel * total).sum(-1) / (kernel * count).sum(-1).clamp(min=1)).flatten(-2))
+                kernel = torch.exp(-lag_minutes / reach)
+                mean = (total @ kernel) / (count @ kernel).clamp(min=1e-300)
+                found.append(mean.to(values.dtype).flatten(-2))
         return torch.stack(found, dim=-1) if found else values[..., :0]
 
     def decode(self, seen: Seen, place: Tensor, slot: Tensor, anchors: Tensor) -> Tensor:
