@@ -298,7 +298,8 @@ class MaskedAutoencoder(nn.Module):
             count = split(there.sum(-1).double(), -1, grid)
             for reach in a.anchor_minutes:
                 kernel = torch.exp(-lag_minutes / reach)
-                mean = (total @ kernel) / (count @ kernel).clamp(min=1e-300)
+                weight = count @ kernel
+                mean = (total @ kernel) / torch.where(weight > 0, weight, 1.0)
                 found.append(mean.to(values.dtype).flatten(-2))
         return torch.stack(found, dim=-1) if found else values[..., :0]
 
