@@ -45,10 +45,10 @@ DEMO: Final = Experiment(
     size="xxs",
     window_minutes=300,
     public=Public(
-        people=250, validation_people=40, days=2, warm_up=TrainingPlan(steps=300, batch_windows=32, learning_rate=3e-3)
+        people=250, validation_people=40, days=2, warm_up=TrainingPlan(steps=260, batch_windows=32, learning_rate=3e-3)
     ),
     makers=MAKERS,
-    protection=Protection(),
+    protection=Protection(windows_per_person=1),
     rounds=Rounds(rounds=4, steps=5, least_makers=5),
     evaluation=Evaluation(people_per_maker=16, days=3, windows_per_person=4),
 )
