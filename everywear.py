@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -474,7 +475,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"everywear: {' '.join(str(error).split())}\n")
         return 2
     if job.json:
-        sys.stdout.write(json.dumps(result, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
     elif result and not isinstance(job, Federate | Report):
         sys.stdout.write(in_words(result) + "\n")
     return 0
@@ -530,6 +531,17 @@ def in_words(result: Result) -> str:
             value = ", ".join(f"{key} {_short(item)}" for key, item in value.items())
         lines.append(f"{name.replace('_', ' ')}: {_short(value)}")
     return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: infinity (an epsilon without noise) as the word "inf", what is not a number as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else f"{value:g}"
+    return value
 
 
 def _short(value: object) -> str:
@@ -615,7 +627,7 @@ def _pairs(text: str) -> dict[str, str] | None:
 
 def strangers(dataset: Any, model: Path) -> Any:
     """The people of a dataset whom the model was not trained on: all, or its held-out tenth of its own dataset."""
-    made_by = json.loads((model / "model.json").read_text())["made_by"]
+    made_by = json.loads((model / "model.json").read_text()).get("made_by", {})
     if made_by.get("data") != dataset.manifest["sha256"]:
         return dataset
     held_out = dataset.split(made_by["seed"], test_share=HELD_OUT_SHARE)["test"]

@@ -53,8 +53,8 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_windows", "learning_rate", "clip_norm", "checkpoint_every"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"training: {name}={getattr(self, name)} is not positive")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"training: {name}={getattr(self, name)} is not positive and finite")
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine to 0."""

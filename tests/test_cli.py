@@ -67,6 +67,7 @@ def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:
     assert isinstance(back["epsilon"], dict)
     assert back["epsilon"]["pld"] == pytest.approx(4, rel=0.01)
     assert back["epsilon"]["pld"] <= 4
+    assert result(capsys, "budget", *plan, "--noise", "0")["epsilon"] == {"pld": "inf", "prv": "inf"}
 
 
 def test_real_minutes_go_in_and_get_the_same_table(people: Path, tmp_path: Path, capsys: Said) -> None:
