@@ -369,7 +369,7 @@ class Federate(Job):
             outcome = run(experiment, self.out, back_end=self.back_end, workers=self.workers, watch=watch)
         report = write_report(self.out)
         if not self.json:
-            sys.stdout.write(as_text(self.out) + "\n")
+            sys.stdout.write(f"{as_text(self.out)}\n\nreport: {report}\n")
         return {
             "rounds": outcome.rounds,
             "noise": outcome.noise,
