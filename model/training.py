@@ -4,6 +4,7 @@ The loop neither knows nor cares whether its triple was wrapped for privacy. Wha
 (seed, step) alone, so a run that was killed goes on where its last checkpoint stands and ends with the same weights.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -152,15 +153,18 @@ def train(
         The loss of every step, those before a resume too.
 
     Raises:
-        DataError: If the checkpoint is damaged or belongs to another plan, model or seed.
+        DataError: If the checkpoint is damaged or belongs to another plan, model, seed or data, or the loss diverged.
     """
     optimiser = adamw(model, plan)
     losses: list[float] = []
-    identity = {"plan": asdict(plan), "architecture": asdict(model.architecture), "seed": seed}
+    data = hashlib.blake2b(days.values.tobytes() + days.observed.tobytes(), digest_size=16).hexdigest()
+    identity = {"plan": asdict(plan), "architecture": asdict(model.architecture), "seed": seed, "data": data}
     if checkpoint is not None and checkpoint.exists():
         losses = _resume(checkpoint, identity, model, optimiser)
 
     def on_loss(loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DataError(f"the loss became {loss} at step {len(losses) + 1}: expected a lower learning rate")
         losses.append(loss)
         done = len(losses)
         if checkpoint is not None and (done % plan.checkpoint_every == 0 or done == plan.steps):
@@ -196,7 +200,9 @@ def _save_checkpoint(
 def _resume(path: Path, identity: dict[str, object], model: nn.Module, optimiser: torch.optim.Optimizer) -> list[float]:
     tensors, metadata = read_safetensors(path)
     if metadata.get("identity") != json.dumps(identity, sort_keys=True):
-        raise DataError(f"{path}: made by another plan, architecture or seed; expected the same, or another folder")
+        raise DataError(
+            f"{path}: made by another plan, architecture, seed or data; expected the same, or another folder"
+        )
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():

@@ -69,6 +69,13 @@ def test_another_plan_s_checkpoint_is_refused(days: Days, tmp_path: Path) -> Non
     train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=3, checkpoint=file)
     with pytest.raises(DataError, match="made by another plan"):
         train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=4, checkpoint=file)
+    with pytest.raises(DataError, match="or data"):
+        train(MaskedAutoencoder(SHAPE, 0), wavy_days(5), PLAN, seed=3, checkpoint=file)
+
+
+def test_a_diverging_loss_ends_the_training(days: Days) -> None:
+    with pytest.raises(DataError, match="lower learning rate"):
+        train(MaskedAutoencoder(SHAPE, 0), days, replace(PLAN, learning_rate=1e30), seed=3)
 
 
 def test_every_step_has_windows_and_masks_of_its_own_and_all_kinds_of_masks_are_drawn(days: Days) -> None:
