@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -255,10 +256,9 @@ class Experiment:
 _ADAPTER: Final = TypeAdapter(Experiment)
 
 
-def _known(what: str, name: str, among: object) -> None:
-    names = sorted(among) if isinstance(among, dict) else sorted(dict(among))  # type: ignore[call-overload]
-    if name not in names:
-        raise DataError(f"{what} {name!r} is unknown, expected one of {', '.join(names)}")
+def _known(what: str, name: str, among: Collection[str]) -> None:
+    if name not in among:
+        raise DataError(f"{what} {name!r} is unknown, expected one of {', '.join(sorted(among))}")
 
 
 def _counts(e: Experiment) -> dict[str, int]:

@@ -5,7 +5,7 @@ of a public cohort; what was not observed is 0 and says so in ``observed``. Noth
 in any other form.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -197,8 +197,3 @@ class WindowDataset(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
         span = slice(start, start + self.minutes)
         values, observed = self.days.values[day, :, span], self.days.observed[day, :, span]
         return torch.from_numpy(values.copy()), torch.from_numpy(observed.copy()), int(start) // WINDOW_STRIDE_MINUTES
-
-
-def people_of(days: Days) -> Sequence[str]:
-    """Distinct wearers, sorted."""
-    return sorted(set(days.person))
