@@ -2,7 +2,7 @@
 
 The front door: one command, one subcommand a job. Every job has --help with an example, and --json, which prints one
 JSON object on standard output; progress and everything else goes to standard error. Exit codes: 0 done, 2 bad input
-(one line on standard error), 1 a fault of ours, 130 interrupted (the same command goes on where it stopped).
+(one line on standard error), 1 a fault of ours, 130 interrupted (the line says whether the same command goes on).
 
 Each job loads only the room that it needs, so that `everywear simulate` never waits for PyTorch.
 """
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import tyro
 from tqdm import tqdm
@@ -45,6 +45,8 @@ class Job(ABC):
         seed: Decides everything that is random.
         json: Print one JSON object on standard output instead of words.
     """
+
+    goes_on: ClassVar[bool] = False  # whether the same command goes on where it was interrupted
 
     seed: int = 1
     json: bool = False
@@ -167,11 +169,13 @@ class Realism(Job):
         from simulator.realism.plots import draw
 
         dataset = open_dataset(self.data)
-        out = self.out or self.data.with_name(f"{self.data.name}-realism")
+        home = self.data.resolve()
+        out = self.out or home.with_name(f"{home.name}-realism")
+        out.mkdir(parents=True, exist_ok=True)
         with _bar("person-days", len(dataset)) as bar:
             found = judge(dataset, self.norms, progress=bar)
         draw(found, dataset, out)
-        result: dict[str, Any] = dict(found.as_json())
+        result: dict[str, Any] = _plain(found.as_json())
         write_json(out / "realism.json", result)
         write_whole(out / "realism.txt", found.table().encode())
         return result | {"path": str(out)}
@@ -194,6 +198,8 @@ class Train(Job):
         learning_rate: Peak rate.
     """
 
+    goes_on: ClassVar[bool] = True
+
     data: Positional[Path]
     out: Path
     size: str = "xxs"
@@ -206,10 +212,9 @@ class Train(Job):
     def do(self) -> Result:
         """Do the job."""
         from model.autoencoder import SIZES, MaskedAutoencoder
-        from model.training import TrainingPlan, parameters, save_model, train, validation_loss
+        from model.training import Origin, TrainingPlan, parameters, save_model, train, validation_loss
         from model.windows import Days, Normaliser
         from simulator.dataset import open_dataset
-        from simulator.recording import DataError
 
         _known("size", self.size, SIZES)
         with _checked():
@@ -217,9 +222,8 @@ class Train(Job):
             if self.decoder != "as-named":
                 shape = dataclasses.replace(shape, decoder=self.decoder)
             plan = TrainingPlan(steps=self.steps, batch_windows=self.batch_windows, learning_rate=self.learning_rate)
-        if (self.out / "model.safetensors").exists():
-            raise DataError(f"{self.out}: holds a finished model; expected a new folder or an interrupted run's")
         dataset = open_dataset(self.data)
+        _model_folder(self.out)
         parts = dataset.split(self.seed, test_share=HELD_OUT_SHARE)
         started = time.monotonic()
         normaliser = Normaliser.fit(parts["train"])
@@ -234,10 +238,10 @@ class Train(Job):
                 checkpoint=self.out / "checkpoint.safetensors",
                 progress=lambda step, loss: bar(step + 1, f"loss {loss:.3f}"),
             )
-        held_out = parts["test"]
-        loss = validation_loss(model, Days.load(held_out, normaliser), plan, seed=self.seed) if len(held_out) else None
-        made_by = {"data": dataset.manifest["sha256"], "seed": self.seed, "plan": dataclasses.asdict(plan)}
-        save_model(self.out, model, normaliser, made_by)
+        held_out = Days.load(parts["test"], normaliser) if len(parts["test"]) else None
+        judged = held_out is not None and len(held_out.usable(self.window_minutes))
+        loss = validation_loss(model, held_out, plan, seed=self.seed) if held_out is not None and judged else None
+        save_model(self.out, model, normaliser, Origin(seed=self.seed, data=dataset.manifest.sha256, plan=plan))
         (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
         return {
             "parameters": parameters(model),
@@ -283,6 +287,9 @@ class Evaluate(Job):
         _at_least_one(windows_per_person=self.windows_per_person)
         model, normaliser = load_model(self.model)
         models = {"model": model} if self.run is None else self._of_run(self.run)
+        lengths = {name: other.architecture.window_minutes for name, other in models.items()}
+        if len(set(lengths.values())) > 1:
+            raise UsageError(f"models of different windows cannot share a table: {lengths} minutes")
         dataset = strangers(open_dataset(self.data), self.model)
         chosen = tasks(kinds)
         started = time.monotonic()
@@ -297,7 +304,8 @@ class Evaluate(Job):
                 chosen=chosen,
                 progress=lambda task: bar(next(done), task),
             )
-        result = {"rows": [row.as_json() for row in rows], "people": len(dataset.people), "data": self.data.name}
+        result: dict[str, Any] = {"rows": [row.as_json() for row in rows], "people": len(dataset.people)}
+        result["data"] = self.data.resolve().name
         if self.run is not None:
             from federated.experiment import load
             from federated.study.records import Records
@@ -305,14 +313,22 @@ class Evaluate(Job):
 
             experiment = load(self.run / "experiment.json")
             records = Records(self.run / "records.jsonl", experiment.digest, experiment.seed)
-            records.add("rows", self.data.name, result, time.monotonic() - started)
+            records.add("rows", result["data"], result, time.monotonic() - started)
             return result | {"report": str(write_report(self.run))}
         return result
 
     def _of_run(self, run: Path) -> dict[str, Any]:
-        """A run's two models, and the model asked for if it is neither."""
+        """A finished run's two models, and the model asked for if it is neither.
+
+        Raises:
+            DataError: If the run is not finished, or has rows of a dataset of this name.
+        """
+        from federated.study.findings import findings
         from model.training import load_model
 
+        name = self.data.resolve().name
+        if name in findings(run).tables:
+            raise UsageError(f"{run} has rows of a dataset named {name!r}; expected a dataset folder of another name")
         folders = {"federated": run / "model", "public only": run / "public" / "model"}
         if self.model.resolve() not in {folder.resolve() for folder in folders.values()}:
             folders["model"] = self.model
@@ -335,6 +351,8 @@ class Federate(Job):
         print_experiment: Print the experiment as JSON and do nothing.
     """
 
+    goes_on: ClassVar[bool] = True
+
     preset: Positional[str]
     out: Path = Path("runs/demo")
     back_end: Literal["in-process", "flower"] = "in-process"
@@ -350,6 +368,8 @@ class Federate(Job):
         from federated.run import run
         from federated.study.report import as_text, write_report
 
+        if self.workers is not None:
+            _at_least_one(workers=self.workers)
         if self.preset in PRESETS:
             experiment = dataclasses.replace(PRESETS[self.preset], seed=self.seed)
         elif Path(self.preset).suffix == ".json":
@@ -363,8 +383,9 @@ class Federate(Job):
         )
         experiment = dataclasses.replace(experiment, protection=protection)
         if self.print_experiment:
-            sys.stdout.write(experiment.to_json())
-            return {}
+            if not self.json:
+                sys.stdout.write(experiment.to_json())
+            return json.loads(experiment.to_json())  # type: ignore[no-any-return]
         with _stages() as watch:
             outcome = run(experiment, self.out, back_end=self.back_end, workers=self.workers, watch=watch)
         report = write_report(self.out)
@@ -459,26 +480,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # threads that spin while they wait triple a busy machine's time
-    job = parse(list(sys.argv[1:] if arguments is None else arguments))
-    if isinstance(job, int):
-        return job
+    _open_stdout()
+    job: Job | int = 0
     try:
+        job = parse(list(sys.argv[1:] if arguments is None else arguments))
+        if isinstance(job, int):
+            return job
         result = job.do()
+        if job.json:
+            sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
+        elif result and not isinstance(job, Federate | Report):
+            sys.stdout.write(in_words(result) + "\n")
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; the same command goes on where it stopped\n")
+        goes_on = not isinstance(job, int) and job.goes_on
+        what = "the same command goes on where it stopped" if goes_on else "nothing was finished"
+        sys.stderr.write(f"\ninterrupted; {what}\n")
         return 130
     except BrokenPipeError:
+        _close_stdout()
         return 130
     except Exception as error:
         if not isinstance(error, bad_input()):
             raise
         sys.stderr.write(f"everywear: {' '.join(str(error).split())}\n")
+        try:
+            sys.stdout.flush()
+        except OSError:  # the disk is full; Python would say so again at its end
+            _close_stdout()
         return 2
-    if job.json:
-        sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
-    elif result and not isinstance(job, Federate | Report):
-        sys.stdout.write(in_words(result) + "\n")
     return 0
+
+
+def _open_stdout() -> None:
+    """Make standard output take whatever we write, also where the caller closed it or a path is no UTF-8."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (stays open to the end)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _close_stdout() -> None:
+    """Write to nowhere from now on, so that nothing is said of lost output when Python ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(arguments: list[str]) -> Job | int:
@@ -495,6 +540,7 @@ def parse(arguments: list[str]) -> Job | int:
             )
     except SystemExit as end:
         if end.code in (0, None):
+            sys.stdout.flush()
             return 0
         sys.stderr.write(f"everywear: {_one_line(said.getvalue())}\n")
         return 2
@@ -622,18 +668,41 @@ def _pairs(text: str) -> dict[str, str] | None:
     pairs = [part.split("=") for part in text.split(",")]
     if any(len(pair) != 2 for pair in pairs):
         raise UsageError(f"map {text!r} is not column=signal pairs, comma-separated")
+    for side, names in zip(("column", "signal"), zip(*pairs, strict=True), strict=True):
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(f"map {text!r}: {side} {twice!r} stands twice")
     return dict(pairs)
 
 
 def strangers(dataset: Any, model: Path) -> Any:
     """The people of a dataset whom the model was not trained on: all, or its held-out tenth of its own dataset."""
-    made_by = json.loads((model / "model.json").read_text()).get("made_by", {})
-    if made_by.get("data") != dataset.manifest["sha256"]:
+    from model.training import describe_model
+
+    made_by = describe_model(model).made_by
+    if made_by.data != dataset.manifest.sha256:
         return dataset
-    held_out = dataset.split(made_by["seed"], test_share=HELD_OUT_SHARE)["test"]
+    held_out = dataset.split(made_by.seed, test_share=HELD_OUT_SHARE)["test"]
     if not len(held_out):
         raise UsageError(f"{model} was trained on everybody in {dataset.folder}; expected other people")
     return held_out
+
+
+def _model_folder(out: Path) -> None:
+    """Make a folder for a model, or find an interrupted training's there.
+
+    Raises:
+        UsageError: If it is a file, or holds anything else.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file, expected a new folder")
+    if (out / "model.safetensors").exists():
+        raise UsageError(f"{out}: holds a finished model; expected a new folder or an interrupted run's")
+    ours = ("checkpoint.safetensors", "model.json")
+    foreign = sorted(path.name for path in out.glob("*") if path.name not in ours and path.name[0] != ".")
+    if foreign:
+        raise UsageError(f"{out}: holds {foreign[0]}; expected a new folder or an interrupted run's")
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def _known(what: str, name: str, among: Any) -> None:

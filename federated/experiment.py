@@ -19,12 +19,14 @@ from pydantic import TypeAdapter, ValidationError
 from model.autoencoder import SIZES, Architecture
 from model.training import TrainingPlan
 from privacy.plan import PrivacyError, PrivacyPlan, noise_for
+from simulator.files import first_fault
 from simulator.population import POPULATIONS, Population
 from simulator.recording import DataError
 from simulator.vendors import VENDORS, Vendor
 
 Noise = Literal["release", "rehearsal", "off"]
 NO_CLIP: Final = 1e6  # a norm that no gradient reaches
+MOST: Final = 10**8  # of anything that is counted; more is a slip of the keyboard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +177,15 @@ class Experiment:
             raise DataError(f"least makers {rounds.least_makers}: expected 1 to {len(names)}")
         if self.protection.noise not in ("release", "rehearsal", "off"):
             raise DataError(f"noise {self.protection.noise!r}: expected release, rehearsal or off")
+        if not 0 < self.protection.epsilon < math.inf:
+            raise PrivacyError(f"epsilon={self.protection.epsilon} is not in (0, inf)")
         for name, count in _counts(self).items():
-            if count < 1:
-                raise DataError(f"{name} {count}: expected at least 1")
+            if not 1 <= count <= MOST:
+                raise DataError(f"{name} {count}: expected 1 to {MOST}")
+        try:
+            _ = self.architecture
+        except ValueError as error:
+            raise DataError(str(error)) from error
 
     @property
     def architecture(self) -> Architecture:
@@ -234,7 +242,7 @@ class Experiment:
         return json.dumps(_ADAPTER.dump_python(self, mode="json"), indent=2, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Experiment":
+    def from_json(cls, text: str | bytes) -> "Experiment":
         """Read what ``to_json`` wrote.
 
         Raises:
@@ -243,9 +251,7 @@ class Experiment:
         try:
             return _ADAPTER.validate_json(text, extra="forbid")
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "experiment"
-            raise DataError(f"{where}: {first['msg']}, found {str(first['input'])[:80]!r}") from error
+            raise DataError(first_fault(error)) from error
 
     @property
     def digest(self) -> str:
@@ -277,7 +283,7 @@ def load(path: Path) -> Experiment:
         DataError: If it is missing or not an experiment.
     """
     try:
-        return Experiment.from_json(path.read_text())
+        return Experiment.from_json(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file, expected a run folder made by `everywear federate`") from error
     except DataError as error:

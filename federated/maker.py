@@ -14,6 +14,7 @@ and so one ledger, for life, and names it in its node's config (``client_app``).
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -98,20 +99,26 @@ def people_of(experiment: Experiment, maker: Maker) -> Cohort:
     )
 
 
-def settle(site: Site) -> str:
-    """Give the maker its simulated people, unless it has people; its name when done."""
-    if not site.settled:
-        cohort = people_of(site.experiment, site.maker)
-        made_by = {"simulated_for": site.maker.name, "seed": site.experiment.seed}
-        write_dataset(
-            site.folder / "data",
-            cohort.recordings(),
-            cohort.people_table(),
-            made_by=made_by,
-            truth=False,
-            reasons=False,
-        )
-    return site.maker.name
+def settle(site: Site, *, workers: int = 1, progress: Callable[[int], None] | None = None) -> None:
+    """Give the maker its simulated people, unless it has people.
+
+    Args:
+        site: Where.
+        workers: Processes that simulate.
+        progress: Told how many person-days there are.
+    """
+    if site.settled:
+        return
+    cohort = people_of(site.experiment, site.maker)
+    write_dataset(
+        site.folder / "data",
+        cohort.recordings(workers),
+        cohort.people_table(),
+        made_by={"simulated_for": site.maker.name, "seed": site.experiment.seed},
+        progress=progress,
+        truth=False,
+        reasons=False,
+    )
 
 
 def agree(site: Site, normaliser: Normaliser) -> None:
@@ -121,7 +128,7 @@ def agree(site: Site, normaliser: Normaliser) -> None:
         PrivacyError: If noise is not "release" although the people were not simulated, or it agreed to something else.
     """
     noise = site.experiment.protection.noise
-    if noise != "release" and "simulated_for" not in site.dataset().manifest["made_by"]:
+    if noise != "release" and "simulated_for" not in site.dataset().manifest.made_by:
         raise PrivacyError(f"{site.folder}: noise {noise!r} protects nobody, and these people were not simulated")
     path = site.folder / AGREED
     if path.exists():

@@ -18,12 +18,10 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from itertools import chain, count, pairwise
-from multiprocessing import get_context
+from itertools import accumulate, chain, count, pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -39,7 +37,7 @@ from federated.server_app import last_round
 from federated.study.records import Records
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.generative import Row, evaluate
-from model.training import load_model, parameters, save_model, train, validation_loss
+from model.training import Origin, load_model, parameters, save_model, train, validation_loss
 from model.windows import Days, Normaliser
 from privacy.ledger import Ledger, federation_epsilon
 from simulator.cohort import Cohort
@@ -49,7 +47,7 @@ from simulator.population import POPULATIONS
 from simulator.recording import DataError, Reason, Recording
 from simulator.signals import NAMES
 
-WORTH_A_WORKER_PERSON_DAYS = 200  # below, starting processes takes longer than the work
+WORTH_WORKERS_PERSON_DAYS = 200  # below, starting processes takes longer than the work
 BackEnd = Literal["in-process", "flower"]
 PACKAGES = ("torch", "flwr", "opacus", "dp-accounting", "numpy")  # whose versions a record names
 SHOWN_SIGNALS = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
@@ -137,6 +135,8 @@ def begin(experiment: Experiment, folder: Path) -> Experiment:
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder}: is not empty and not a run folder; expected a new folder or one to go on with")
     experiment = experiment.resolved()
+    for maker in experiment.makers:
+        experiment.plan(maker)  # says what is impossible now rather than after the warm start
     write_whole(path, experiment.to_json().encode())
     return experiment
 
@@ -200,19 +200,20 @@ def _warm_up(experiment: Experiment, folder: Path, records: Records, workers: in
     records.add("warm_up", "", content, time.monotonic() - started)
     examples = _examples(chain([dataset[0]], [dataset[len(dataset) // 2]]))
     records.add("examples", "public", {"days": examples}, 0.0)
-    save_model(home / "model", model, normaliser, {"experiment": experiment.digest, "seed": experiment.seed})
+    save_model(home / "model", model, normaliser, Origin(experiment=experiment.digest, seed=experiment.seed))
     return normaliser
 
 
 def _settle(sites: list[Site], workers: int, watch: Watch) -> None:
-    """Give every maker its people, several makers at once."""
-    pending = [site for site in sites if not site.settled]
-    watch("makers' people", len(sites) - len(pending), len(sites))
-    if not pending:
-        return
-    with ProcessPoolExecutor(min(workers, len(pending)), mp_context=get_context("spawn")) as pool:
-        for done, site in enumerate(pool.map(settle, pending), start=len(sites) - len(pending) + 1):
-            watch("makers' people", done, len(sites), site)
+    """Give every maker its people."""
+    sizes = [len(people_of(site.experiment, site.maker)) for site in sites]
+    for site, size, after in zip(sites, sizes, accumulate(sizes), strict=True):
+
+        def progress(done: int, before: int = after - size, name: str = site.maker.name) -> None:
+            watch("makers' people", before + done, sum(sizes), name)
+
+        settle(site, workers=_useful(workers, size), progress=progress)
+    watch("makers' people", sum(sizes), sum(sizes))
 
 
 def _rounds(experiment: Experiment, folder: Path, back_end: BackEnd, watch: Watch) -> None:
@@ -242,7 +243,7 @@ def _finish_model(experiment: Experiment, folder: Path, normaliser: Normaliser) 
     model, _ = load_model(folder / "public" / "model")
     _, theta = last_round(folder, experiment, model)
     unpack(model, theta)
-    save_model(folder / "model", model, normaliser, {"experiment": experiment.digest, "seed": experiment.seed})
+    save_model(folder / "model", model, normaliser, Origin(experiment=experiment.digest, seed=experiment.seed))
 
 
 def _score(experiment: Experiment, folder: Path, records: Records, workers: int, watch: Watch) -> None:
@@ -312,12 +313,17 @@ class HeldOut:
 def _write(folder: Path, cohort: Cohort | HeldOut, workers: int, stage: str, watch: Watch) -> None:
     write_dataset(
         folder,
-        cohort.recordings(workers if len(cohort) >= WORTH_A_WORKER_PERSON_DAYS else 1),
+        cohort.recordings(_useful(workers, len(cohort))),
         cohort.people_table(),
         made_by={"cohort": stage},
         progress=lambda done: watch(stage, done, len(cohort)),
         truth=False,
     )
+
+
+def _useful(workers: int, person_days: int) -> int:
+    """As many of the workers as so many person-days keep busy."""
+    return workers if person_days >= WORTH_WORKERS_PERSON_DAYS else 1
 
 
 def _examples(recordings: Iterable[Recording]) -> list[dict[str, Any]]:

@@ -33,6 +33,17 @@ from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
 
 Decoder = Literal["lean", "full"]
 
+LARGEST: Final = {  # beyond these a field is a slip of the keyboard, and building the model would end in no memory
+    "patch_minutes": MINUTES_PER_DAY,
+    "patch_signals": N_SIGNALS,
+    "width": 8192,
+    "depth": 128,
+    "heads": 128,
+    "decoder_width": 8192,
+    "decoder_depth": 128,
+    "decoder_heads": 128,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
@@ -67,6 +78,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "anchor_minutes", tuple(self.anchor_minutes))  # JSON has lists
+        for name, most in LARGEST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"architecture: {name}={getattr(self, name)} is not in [1, {most}]")
         if not 0 < self.window_minutes <= MINUTES_PER_DAY or self.window_minutes % self.patch_minutes:
             raise ValueError(f"{self.window_minutes=} is not a multiple of {self.patch_minutes=} within a day")
         if MINUTES_PER_DAY % self.patch_minutes or self.patch_minutes % 10:
@@ -74,7 +88,7 @@ class Architecture:
         for width, heads in ((self.width, self.heads), (self.decoder_width, self.decoder_heads)):
             if width % heads or width % 2:
                 raise ValueError(f"{width=} is odd or not a multiple of {heads=}")
-        if any(reach <= 0 for reach in self.anchor_minutes):
+        if not all(0 < reach < math.inf for reach in self.anchor_minutes):
             raise ValueError(f"{self.anchor_minutes=} are not positive")
         if self.decoder not in ("lean", "full"):
             raise ValueError(f"{self.decoder=} is neither 'lean' nor 'full'")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -20,12 +21,14 @@ from torch import Tensor, nn
 from model.autoencoder import Architecture, MaskedAutoencoder
 from model.masking import MaskMix, draw_masks
 from model.windows import Batch, Days, Normaliser
-from simulator.files import write_json, write_whole
+from simulator.files import read_json, write_json, write_whole
 from simulator.randomness import stream
 from simulator.recording import DataError
 
 Progress = Callable[[int, float], None]
 """Called with (step, loss) after every step."""
+
+MOST_WINDOWS = 10**6  # a step; more is a slip of the keyboard, and would end in no memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,12 @@ class TrainingPlan:
         for name in ("steps", "batch_windows", "learning_rate", "clip_norm", "checkpoint_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"training: {name}={getattr(self, name)} is not positive and finite")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"training: weight_decay={self.weight_decay} is not in [0, inf)")
+        if not 0 <= self.warmup_share <= 1:
+            raise ValueError(f"training: warmup_share={self.warmup_share} is not in [0, 1]")
+        if self.batch_windows > MOST_WINDOWS:
+            raise ValueError(f"training: batch_windows={self.batch_windows} is above {MOST_WINDOWS}")
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine to 0."""
@@ -229,13 +238,59 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise DataError(f"{path}: not a whole safetensors file ({error})") from error
 
 
-def save_model(folder: Path, model: MaskedAutoencoder, normaliser: Normaliser, made_by: dict[str, object]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """How a model came about.
+
+    Attributes:
+        seed: Of weights, batches and masks.
+        data: Hash of the dataset it was trained on; None if it was a run's.
+        experiment: Digest of the federated run it comes from; None if it was none.
+        plan: How it was trained; None if the experiment says so.
+    """
+
+    seed: int
+    data: str | None = None
+    experiment: str | None = None
+    plan: TrainingPlan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """``model.json``: what weights alone do not tell.
+
+    Attributes:
+        architecture: The model's shape.
+        normaliser: Constants of its inputs and outputs.
+        made_by: How it came about.
+    """
+
+    architecture: Architecture
+    normaliser: Normaliser
+    made_by: Origin
+
+
+_DESCRIPTION = TypeAdapter(Description)
+
+
+def save_model(folder: Path, model: MaskedAutoencoder, normaliser: Normaliser, made_by: Origin) -> None:
     """Write a model folder: weights, architecture, normaliser, and how it came about; the weights last."""
-    architecture = asdict(model.architecture)
-    write_json(
-        folder / "model.json", {"architecture": architecture, "normaliser": asdict(normaliser), "made_by": made_by}
-    )
+    description = Description(architecture=model.architecture, normaliser=normaliser, made_by=made_by)
+    write_json(folder / "model.json", asdict(description))
     write_whole(folder / "model.safetensors", save({k: v.contiguous() for k, v in model.state_dict().items()}))
+
+
+def describe_model(folder: Path) -> Description:
+    """Read a model folder's ``model.json``.
+
+    Raises:
+        DataError: If it is missing or not the description of a model.
+    """
+    path = folder / "model.json"
+    try:
+        return read_json(path, _DESCRIPTION)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file, expected a model folder written by `everywear train`") from error
 
 
 def load_model(folder: Path) -> tuple[MaskedAutoencoder, Normaliser]:
@@ -244,25 +299,18 @@ def load_model(folder: Path) -> tuple[MaskedAutoencoder, Normaliser]:
     Raises:
         DataError: If a file is missing, damaged or not of this shape; the message names it.
     """
-    path = folder / "model.json"
-    try:
-        content = json.loads(path.read_text())
-        architecture = Architecture(**content["architecture"])
-        normaliser = Normaliser(**content["normaliser"])
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file, expected a model folder written by `everywear train`") from error
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not the description of a model ({error!r})") from error
-    model = MaskedAutoencoder(architecture)
-    tensors, _ = read_safetensors(folder / "model.safetensors")
+    description, weights = describe_model(folder), folder / "model.safetensors"
+    model = MaskedAutoencoder(description.architecture)
+    tensors, _ = read_safetensors(weights)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise DataError(
-            f"{folder / 'model.safetensors'}: does not fit {path.name} ({str(error).splitlines()[-1].strip()})"
-        ) from error
+        raise DataError(f"{weights}: does not fit model.json ({str(error).splitlines()[-1].strip()})") from error
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise DataError(f"{weights}: {name} holds a number that is not finite")
     model.eval()
-    return model, normaliser
+    return model, description.normaliser
 
 
 def parameters(model: nn.Module) -> int:

@@ -40,6 +40,13 @@ PRV_ERROR = (2e-4, 0.005)  # mesh of the second accountant: at least, and per ep
 PRV_LARGEST = 500.0  # epsilon beyond which its exponentials overflow; such a plan protects nobody
 RDP_ORDERS = (*range(2, 64), 128, 256, 512, 1024)  # whole orders: the series for broken ones may not converge
 NOISE_RANGE = (0.05, 1e6)  # noise multipliers among which a calibration looks
+COUNTABLE = {  # what the accountants can count without running out of digits, memory or patience
+    "noise_multiplier": (0.01, 1e6),
+    "sampling_rate": (1e-9, 1.0),
+    "steps": (0, 10**6),
+    "delta": (1e-30, 1.0),
+    "epsilon": (1e-4, math.inf),
+}
 NOISE_DIGITS = 4  # significant digits of a calibrated noise multiplier
 
 
@@ -148,6 +155,7 @@ def noise_for(epsilon_target: float, sampling_rate: float, steps: int, delta: fl
     check_mechanism(1.0, sampling_rate, steps)
     _require("delta", delta, "in (0, 1)", 0 < delta < 1)
     _require("epsilon", epsilon_target, "in (0, inf)", 0 < epsilon_target < math.inf)
+    _check_countable(delta=delta, epsilon=epsilon_target)
     if steps == 0:
         return 0.0
 
@@ -218,13 +226,16 @@ def budget_table(
 
 
 def _total(event: Any, delta: float, accountant: str) -> float:
-    """`epsilon` without its checks."""
+    """`epsilon` without its checks of the user's numbers."""
     rows = {row: steps for row, steps in sorted(gaussian_rows(event).items()) if steps}  # sorted: equal to the last bit
     if not rows:
         return 0.0
     if any(noise == 0 for _, noise in rows):
         return math.inf
-    return ACCOUNTANTS[accountant](rows, delta)
+    _check_countable(delta=delta, steps=sum(rows.values()))
+    for rate, noise in rows:
+        _check_countable(sampling_rate=rate, noise_multiplier=noise)
+    return max(0.0, ACCOUNTANTS[accountant](rows, delta))
 
 
 Rows = dict[tuple[float, float], int]  # (sampling rate, noise multiplier) -> steps
@@ -335,6 +346,13 @@ def _check_delta_protects(delta: float, people: int) -> None:
     """A delta of 1/n permits handing out one whole person in the clear, so it has to be smaller."""
     _require("delta", delta, "in (0, 1)", 0 < delta < 1)
     _require("delta", delta, f"below 1/people = {1 / people:g}", delta < 1 / people)
+
+
+def _check_countable(**numbers: float) -> None:
+    """Refuses numbers that the accountants cannot count with."""
+    for name, value in numbers.items():
+        low, high = COUNTABLE[name]
+        _require(name, value, f"in [{low:g}, {high:g}], as far as the accountants can count", low <= value <= high)
 
 
 def _is_count(value: Any, least: int) -> bool:

@@ -27,6 +27,7 @@ from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
 
+MOST: Final = 10**8  # people, or days of each; more is a slip of the keyboard
 _CHUNK_PERSON_DAYS: Final = 32  # handed to a worker at a time: 12 MB of arrays, a tenth of a second of work
 _CHUNKS_AHEAD: Final = 3  # per worker; what a slow consumer lets pile up
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
@@ -48,7 +49,7 @@ class Cohort:
         with_truth: False leaves ``Recording.truth`` out, for half the memory.
 
     Raises:
-        ValueError: If a count is below 1, an index below 0 or a device unknown.
+        ValueError: If a count is below 1, an index below 0, a device unknown or a date beyond the calendar.
 
     >>> from simulator.population import POPULATIONS
     >>> cohort = Cohort(population=POPULATIONS["lsm1"], people=2, days=3, seed=1)
@@ -67,12 +68,14 @@ class Cohort:
 
     def __post_init__(self) -> None:
         for name in ("people", "days"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Cohort.{name}={getattr(self, name)} is below 1")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise ValueError(f"Cohort.{name}={getattr(self, name)} is not in [1, {MOST}]")
         if self.first_person < 0:
             raise ValueError(f"Cohort.first_person={self.first_person} is below 0")
         if self.vendor is not None and self.vendor not in VENDORS:
             raise ValueError(f"Cohort.vendor={self.vendor!r} is none of {', '.join(VENDORS)}")
+        if (date.max - self.start).days < self.days:
+            raise ValueError(f"Cohort.start={self.start} and {self.days} days go beyond {date.max}")
 
     def __len__(self) -> int:
         """Number of person-days lived; iteration gives fewer where the population leaves out days of little wear."""

@@ -16,7 +16,6 @@ ways: person-days are written and read in groups of 32.
 
 import contextlib
 import itertools
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from simulator.dataset_layout import (
     EVENT_SCHEMA,
@@ -35,6 +35,7 @@ from simulator.dataset_layout import (
     MANIFEST,
     PEOPLE,
     VERSION,
+    Manifest,
     checked,
     content_hash,
     digest,
@@ -42,12 +43,15 @@ from simulator.dataset_layout import (
     to_arrays,
 )
 from simulator.dataset_writing import Summary, write_dataset
+from simulator.files import read_json
 from simulator.randomness import stream_key
 from simulator.recording import DataError, Event, Reason, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
 
 __all__ = ["Dataset", "Summary", "open_dataset", "write_dataset"]
 
+_OBJECT: Final = TypeAdapter(dict[str, Any])
+_MANIFEST: Final = TypeAdapter(Manifest)
 _KEY_BITS: Final = 128  # of a stream key
 _KEYS: Final = ("person", "day", "date")
 
@@ -66,17 +70,17 @@ class _Source:
     """What every view of one opened folder shares."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     parts: tuple[_Part, ...]
     events: Mapping[tuple[str, int], tuple[Event, ...]]
 
     @property
     def has_truth(self) -> bool:
-        return bool(self.manifest["truth"])
+        return self.manifest.truth
 
     @property
     def has_reasons(self) -> bool:
-        return bool(self.manifest["reasons"])
+        return self.manifest.reasons
 
 
 class Dataset:
@@ -109,7 +113,7 @@ class Dataset:
         return self._source.has_truth
 
     @property
-    def manifest(self) -> Mapping[str, Any]:
+    def manifest(self) -> Manifest:
         """What ``dataset.json`` says of the whole folder."""
         return self._source.manifest
 
@@ -205,11 +209,9 @@ class Dataset:
             DataError: If a cell cannot be read or is out of range, or if the content is not what was written.
             ValueError: If this is a selection, of which nothing was promised.
         """
-        if len(self) != self.manifest["person_days"] or len(self.people) != self.manifest["people"]:
-            raise ValueError(
-                f"{len(self)} of {self.manifest['person_days']} recordings: only a whole dataset has a hash"
-            )
-        promised = str(self.manifest["sha256"])
+        if len(self) != self.manifest.person_days or len(self.people) != self.manifest.people:
+            raise ValueError(f"{len(self)} of {self.manifest.person_days} recordings: only a whole dataset has a hash")
+        promised = self.manifest.sha256
         truth, reasons = self._source.has_truth, self._source.has_reasons
         digests = {(r.person, r.day): digest(r, truth=truth, reasons=reasons) for r in self}
         found = content_hash(self.people, digests)
@@ -272,7 +274,7 @@ def open_dataset(folder: Path) -> Dataset:
     manifest = _manifest(folder)
     people = _people(folder / PEOPLE)
     names = _part_names(folder, manifest)
-    kinds = ["recordings"] + [kind for kind in ("truth", "reasons") if manifest[kind]]
+    kinds = ["recordings"] + [kind for kind, kept in (("truth", manifest.truth), ("reasons", manifest.reasons)) if kept]
     parts, tables = [], []
     for name in names:
         rows = {kind: _check_part(folder / kind / name, kind) for kind in kinds}
@@ -298,25 +300,18 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read as Parquet ({reason})") from error
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected a dataset folder")
     if not path.is_file():
         raise DataError(f"{path}: missing; {folder} is not a dataset folder of ours or was not written to its end")
-    try:
-        manifest = json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"{path}: expected an object with format {FORMAT!r}")
-    if manifest.get("version") != VERSION:
-        raise DataError(f"{path}: format version {manifest.get('version')!r}, expected {VERSION}")
-    kinds = {"parts": list, "people": int, "person_days": int, "sha256": str, "truth": bool, "reasons": bool}
-    for key, kind in kinds.items():
-        if not isinstance(manifest.get(key), kind):
-            raise DataError(f"{path}: {key} is {manifest.get(key)!r}, expected {kind.__name__}")
-    return manifest
+    found = read_json(path, _OBJECT)
+    if found.get("format") != FORMAT:
+        raise DataError(f"{path}: format is {found.get('format')!r:.80}, expected {FORMAT!r}")
+    if found.get("version") != VERSION:
+        raise DataError(f"{path}: format version {found.get('version')!r:.80}, expected {VERSION}")
+    return read_json(path, _MANIFEST)
 
 
 def _people(path: Path) -> pd.DataFrame:
@@ -338,11 +333,11 @@ def _people(path: Path) -> pd.DataFrame:
     return people
 
 
-def _part_names(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+def _part_names(folder: Path, manifest: Manifest) -> list[str]:
     """Names of the parts below ``recordings/``, the same as promised and as found."""
     root = folder / "recordings"
     found = sorted(path.relative_to(root).as_posix() for path in root.glob("**/*.parquet"))
-    promised = sorted(manifest["parts"])
+    promised = sorted(manifest.parts)
     missing, foreign = sorted(set(promised) - set(found)), sorted(set(found) - set(promised))
     if missing:
         raise DataError(f"{root / missing[0]}: missing, expected by {MANIFEST}")
@@ -417,7 +412,7 @@ def _index(parts: Sequence[_Part], tables: Sequence[pd.DataFrame]) -> tuple[pd.D
     return index, np.array(places, dtype=np.int64).reshape(-1, 3)
 
 
-def _check_keys(folder: Path, people: pd.DataFrame, index: pd.DataFrame, manifest: Mapping[str, Any]) -> None:
+def _check_keys(folder: Path, people: pd.DataFrame, index: pd.DataFrame, manifest: Manifest) -> None:
     root = folder / "recordings"
     strangers = index["person"][~index["person"].isin(people["person"])]
     if len(strangers):
@@ -426,9 +421,13 @@ def _check_keys(folder: Path, people: pd.DataFrame, index: pd.DataFrame, manifes
     if len(twice):
         person, day = twice.iloc[0][["person", "day"]]
         raise DataError(f"{root}: person {person!r}, day {day} stands twice, expected each person-day once")
-    for name, found, where in (("people", len(people), PEOPLE), ("person_days", len(index), "recordings")):
-        if found != manifest[name]:
-            raise DataError(f"{folder / where}: {found} {name}, expected {manifest[name]} as {MANIFEST} says")
+    counts = (
+        ("people", len(people), manifest.people, PEOPLE),
+        ("person_days", len(index), manifest.person_days, "recordings"),
+    )
+    for name, found, promised, where in counts:
+        if found != promised:
+            raise DataError(f"{folder / where}: {found} {name}, expected {promised} as {MANIFEST} says")
 
 
 def _events(path: Path) -> dict[tuple[str, int], tuple[Event, ...]]:

@@ -7,6 +7,7 @@ with null where nothing was observed, ``truth`` float32 without nulls, ``reasons
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,34 @@ VERSION: Final = 1
 MANIFEST: Final = "dataset.json"
 PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """``dataset.json``: what the folder promises to hold.
+
+    Attributes:
+        format: "everywear dataset".
+        version: Of the format.
+        people: Rows of ``people.parquet``.
+        person_days: Recordings.
+        sha256: Of the content, whatever the order, the parts or the workers.
+        truth: Whether the truth under the gaps was kept.
+        reasons: Whether the gaps' reasons were kept.
+        parts: Paths of the part files below ``recordings/``.
+        made_by: What made it; free.
+    """
+
+    format: str = FORMAT
+    version: int = VERSION
+    people: int
+    person_days: int
+    sha256: str
+    truth: bool
+    reasons: bool
+    parts: tuple[str, ...]
+    made_by: dict[str, Any] = field(default_factory=dict)
+
 
 _ELEMENTS: Final = {"recordings": pa.float32(), "truth": pa.float32(), "reasons": pa.uint8()}
 _LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)[:, None]

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,10 +19,9 @@ import pyarrow.parquet as pq
 from simulator.dataset_layout import (
     EVENT_SCHEMA,
     EVENTS,
-    FORMAT,
     MANIFEST,
     PEOPLE,
-    VERSION,
+    Manifest,
     checked,
     content_hash,
     digest,
@@ -118,18 +117,16 @@ def write_dataset(
         stack.close()
         pq.write_table(table, partial / PEOPLE, compression="zstd")
         sha256 = content_hash(table.to_pandas(), digests)
-        manifest: dict[str, Any] = {
-            "format": FORMAT,
-            "version": VERSION,
-            "people": len(people),
-            "person_days": len(digests),
-            "sha256": sha256,
-            "truth": "truth" in kinds,
-            "reasons": "reasons" in kinds,
-            "parts": sorted(part for shelf in shelves.values() for part in shelf.parts),
-            "made_by": dict(made_by or {}),
-        }
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        manifest = Manifest(
+            people=len(people),
+            person_days=len(digests),
+            sha256=sha256,
+            truth="truth" in kinds,
+            reasons="reasons" in kinds,
+            parts=tuple(sorted(part for shelf in shelves.values() for part in shelf.parts)),
+            made_by=dict(made_by or {}),
+        )
+        (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Summary(people=len(people), person_days=len(digests), bytes=size, sha256=sha256)
 
@@ -162,8 +159,11 @@ def _check(recording: Recording, where: str, known: set[str], written: Mapping[t
 @contextlib.contextmanager
 def _growing(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the target that becomes the target on success and nothing on failure."""
+    folder = folder.resolve()  # a link stays, what it points to is written
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: exists and is not an empty folder; remove it or choose another name")
+    if folder == Path.cwd() or folder.is_mount():
+        raise DataError(f"{folder}: cannot be replaced, being where you stand or mounted; choose a folder below it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.parent / f".{folder.name}.partial"
     partial.mkdir(exist_ok=True)

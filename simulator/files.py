@@ -1,9 +1,19 @@
-"""Files written whole or not at all: temporary name in the same folder, sync, rename, sync the folder."""
+"""Files written whole or not at all, and JSON read back with its first fault named.
+
+Whole: temporary name in the same folder, sync, rename, sync the folder.
+"""
 
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from simulator.recording import DataError
+
+_T = TypeVar("_T")
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -21,6 +31,26 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """``write_whole`` for a JSON object, readable by people."""
     write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path, shape: TypeAdapter[_T]) -> _T:
+    """The JSON of a file as a value of ``shape``.
+
+    Raises:
+        DataError: If it is not JSON or not of this shape; the message names the file, the field and what was found.
+        FileNotFoundError: If there is no file.
+    """
+    try:
+        return shape.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataError(f"{path}: {first_fault(error)}") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line: field, what was expected, what was found."""
+    first = error.errors()[0]
+    where = "".join(f"{step}." for step in first["loc"]).rstrip(".")
+    return f"{where}: {first['msg']}, found {first['input']!r:.80}" if where else str(first["msg"])
 
 
 def sync_folder(folder: Path) -> None:

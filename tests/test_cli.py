@@ -1,6 +1,7 @@
 """The front door: shapes that scripts rely on, and one clear line for every kind of bad input."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import everywear
+from federated.presets import TINY
 from tests.test_layout import ROOT
 
 Said = pytest.CaptureFixture[str]
@@ -96,6 +98,9 @@ BAD = {
     "simulate --days 1 --out OUT": "--people",
     "simulate --people 1 --days 1 --out OUT --colour red": "--colour",
     "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
+    "simulate --people 10000000000 --days 1 --out OUT": "people=10000000000 is not in [1, 100000000]",
+    "simulate --people 1 --days 9 --start 9999-12-30 --out OUT": "go beyond 9999-12-31",
+    "simulate --people 1 --days 1 --out .": "exists and is not an empty folder",
     "simulate --people 1 --days 1 --workers 0 --out OUT": "workers 0 is below 1",
     "simulate --people 1 --days 1 --out OUT --population elves": "population 'elves' is unknown",
     "simulate --people 1 --days 1 --out OUT --vendors abacus": "vendor 'abacus' is unknown",
@@ -104,9 +109,14 @@ BAD = {
     "import MISSING --out OUT": "MISSING",
     "import MISSING --out OUT --format runes": "format 'runes' is unknown",
     "import MISSING --out OUT --map nothing": "map 'nothing' is not column=signal",
+    "import MISSING --out OUT --map hr=heart_rate,hr=steps": "column 'hr' stands twice",
+    "import MISSING --out OUT --map a=steps,b=steps": "signal 'steps' stands twice",
     "realism MISSING": "MISSING",
     "realism PEOPLE --norms MISSING": "MISSING",
     "train MISSING --out OUT": "MISSING",
+    "train PEOPLE --out PEOPLE": "expected a new folder",
+    "train PEOPLE --out PEOPLE/dataset.json": "is a file",
+    "train PEOPLE --out OUT --batch-windows 1000000000000000000": "batch_windows=1000000000000000000 is above",
     "train PEOPLE --out OUT --size huge": "size 'huge' is unknown",
     "train PEOPLE --out OUT --steps 0": "steps=0 is not positive",
     "train PEOPLE --out OUT --window-minutes 305": "305",
@@ -118,6 +128,12 @@ BAD = {
     "federate tiny --out PEOPLE": "not empty and not a run folder",
     "federate tiny --out OUT --epsilon 0": "epsilon",
     "federate tiny --out OUT --epsilon 0.0001": "epsilon",
+    "federate tiny --out OUT --epsilon nan --noise off": "epsilon=nan",
+    "federate tiny --out OUT --workers -1": "workers -1 is below 1",
+    "budget --people 100 --rate 0.1 --steps 5 --noise 1e-300": "noise_multiplier=1e-300",
+    "budget --people 100 --rate 0.1 --steps 5 --epsilon 1e-300": "epsilon=1e-300",
+    "budget --people 100 --rate 0.1 --steps 5 --noise 1 --delta 1e-300": "delta=1e-300",
+    "budget --people 100 --rate 0.1 --steps 1000000000000000000 --noise 1": "steps=1000000000000000000",
     "budget --people 100 --rate 2 --steps 5 --noise 1": "sampling_rate=2",
     "budget --people 100 --rate 0.1 --steps 5": "exactly one of epsilon and noise",
     "budget --people 100 --rate 0.1 --steps 5 --noise 1 --delta 0.5": "delta",
@@ -132,7 +148,7 @@ BAD = {
 def test_bad_input_is_one_line_and_exit_code_2(line: str, people: Path, tmp_path: Path, capsys: Said) -> None:
     names = {"OUT": str(tmp_path / "out"), "PEOPLE": str(people), "MISSING": str(tmp_path / "missing")}
     words = line.split()
-    arguments = [names.get(word, word.replace("MISSING", names["MISSING"])) for word in words]
+    arguments = [word if not word.startswith(tuple(names)) else _named(word, names) for word in words]
     before = sorted(p for p in people.rglob("*"))
     assert everywear.main(arguments) == 2
     said = capsys.readouterr()
@@ -143,6 +159,89 @@ def test_bad_input_is_one_line_and_exit_code_2(line: str, people: Path, tmp_path
     assert "Traceback" not in said.err
     assert sorted(p for p in people.rglob("*")) == before
     assert not (tmp_path / "out").exists()
+
+
+def _named(word: str, names: dict[str, str]) -> str:
+    first = next(name for name in names if word.startswith(name))
+    return names[first] + word.removeprefix(first)
+
+
+IMPOSSIBLE: list[tuple[dict[str, object], str]] = [
+    ({"clip_norm": -1}, "clip_norm=-1"),
+    ({"clip_norm": float("nan")}, "clip_norm=nan"),
+    ({"windows_per_person": 0}, "windows_per_person=0"),
+    ({"noise_multiplier": float("inf")}, "noise_multiplier=inf"),
+    ({"noise": "off", "sampling_rate": 0}, "sampling_rate=0"),
+    ({"window_minutes": 305}, "305"),
+    ({"warm_up": {"weight_decay": -1}}, "weight_decay=-1"),
+    ({"warm_up": {"warmup_share": float("nan")}}, "warmup_share=nan"),
+    ({"people": 10**30}, "people"),
+    ({"colour": "red"}, "colour"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), IMPOSSIBLE, ids=lambda part: str(part)[:30])
+def test_an_impossible_experiment_is_refused_before_anything_is_written(
+    change: dict[str, object], told: str, tmp_path: Path, capsys: Said
+) -> None:
+    experiment = json.loads(TINY.to_json())
+    for name, value in change.items():
+        inside = [experiment, experiment["protection"], experiment["public"]]
+        where = next((part for part in inside if name in part), experiment)
+        where[name] = where[name] | value if isinstance(value, dict) else value
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(experiment))
+    assert everywear.main(["federate", str(path), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_experiment_prints_as_one_json_object_and_runs_from_it(tmp_path: Path, capsys: Said) -> None:
+    assert everywear.main(["federate", "tiny", "--print-experiment"]) == 0
+    words = capsys.readouterr().out
+    assert json.loads(words) == result(capsys, "federate", "tiny", "--print-experiment")
+    path = tmp_path / "tiny.json"
+    path.write_text(words)
+    assert result(capsys, "federate", str(path), "--print-experiment") == json.loads(words)
+
+
+def test_rows_of_a_name_that_is_taken_and_of_an_unfinished_run_are_refused_before_scoring(
+    whole: Path, people: Path, tmp_path: Path, capsys: Said
+) -> None:
+    shutil.copytree(people, tmp_path / "copy" / "simulated")
+    arguments = ["evaluate", str(whole / "model"), str(tmp_path / "copy" / "simulated"), "--run", str(whole)]
+    assert everywear.main(arguments) == 2
+    assert "has rows of a dataset named 'simulated'" in capsys.readouterr().err
+    assert everywear.main(["evaluate", str(whole / "model"), str(people), "--run", str(tmp_path)]) == 2
+    assert "experiment.json" in capsys.readouterr().err
+
+
+def test_models_of_different_windows_are_refused(whole: Path, people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = tmp_path / "model"
+    words = ["--steps", "1", "--batch-windows", "2", "--window-minutes", "120"]
+    result(capsys, "train", str(people), "--out", str(model), *words)
+    assert everywear.main(["evaluate", str(model), str(people), "--run", str(whole)]) == 2
+    assert "different windows" in capsys.readouterr().err
+
+
+def test_a_link_to_an_empty_folder_is_written_through(tmp_path: Path, capsys: Said) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    result(capsys, "simulate", "--people", "1", "--days", "1", "--out", str(tmp_path / "link"))
+    assert (tmp_path / "real" / "dataset.json").exists()
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("sink", ["closed pipe", "full disk", "closed"])
+def test_output_that_nobody_takes_is_no_traceback(sink: str) -> None:
+    budget = f"{sys.executable} everywear.py budget --people 99 --rate 0.1 --steps 1 --noise 1"
+    line = {"closed pipe": f"{budget} | true", "full disk": f"{budget} > /dev/full", "closed": f"{budget} >&-"}[sink]
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == {"closed pipe": 0, "full disk": 2, "closed": 0}[sink]
 
 
 def test_a_wrong_column_is_named(people: Path, tmp_path: Path, capsys: Said) -> None:

@@ -157,8 +157,8 @@ def test_people_table_has_a_row_a_person() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"people": 0}, "Cohort.people=0 is below 1"),
-        ({"days": -1}, "Cohort.days=-1 is below 1"),
+        ({"people": 0}, "Cohort.people=0 is not in"),
+        ({"days": -1}, "Cohort.days=-1 is not in"),
         ({"first_person": -1}, "Cohort.first_person=-1 is below 0"),
         ({"vendor": "sundial"}, "Cohort.vendor='sundial' is none of"),
     ],

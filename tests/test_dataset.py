@@ -374,10 +374,15 @@ SHORT = pa.array([[1.0] * 1439] * 4, pa.list_(pa.float32(), 1439))
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "no manifest": (lambda f: (f / "dataset.json").unlink(), r"dataset.json: missing"),
-    "not json": (lambda f: (f / "dataset.json").write_text("{"), r"dataset.json: not JSON"),
-    "foreign json": (lambda f: (f / "dataset.json").write_text("{}"), r"expected an object with format"),
+    "not json": (lambda f: (f / "dataset.json").write_text("{"), r"dataset.json: Invalid JSON"),
+    "not text": (lambda f: (f / "dataset.json").write_bytes(b"\xff\xfe"), r"dataset.json: Invalid JSON"),
+    "deep json": (lambda f: (f / "dataset.json").write_text("[" * 10**5), r"dataset.json: Invalid JSON"),
+    "foreign json": (lambda f: (f / "dataset.json").write_text("{}"), r"format is None, expected 'everywear dataset'"),
+    "a list": (lambda f: (f / "dataset.json").write_text("[]"), r"dataset.json: Input should be an object"),
+    "odd parts": (manifest(parts=["a", 1]), r"parts.1: Input should be a valid string, found 1"),
+    "odd hash": (manifest(sha256=[1]), r"sha256: Input should be a valid string"),
     "version": (manifest(version=2), r"format version 2, expected 1"),
-    "field": (manifest(parts=None), r"parts is None, expected list"),
+    "field": (manifest(parts=None), r"parts: Input should be a valid array, found None"),
     "no people": (lambda f: (f / "people.parquet").unlink(), r"people.parquet: missing"),
     "people count": (manifest(people=6), r"5 people, expected 6"),
     "day count": (manifest(person_days=16), r"15 person_days, expected 16"),
@@ -446,3 +451,10 @@ def test_every_damage_has_its_message(name: str, folder: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         open_dataset(tmp_path / "nowhere")
+
+
+def test_where_you_stand_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="cannot be replaced"):
+        write_dataset(Path(), [], pd.DataFrame({"person": ["a"]}))
+    assert tmp_path.is_dir()

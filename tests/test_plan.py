@@ -195,7 +195,7 @@ def test_impossible_questions_are_refused() -> None:
     with pytest.raises(PrivacyError, match=r"epsilon=0 is not in \(0, inf\)"):
         noise_for(0, 0.1, 10, DELTA)
     with pytest.raises(PrivacyError, match="is not reachable with a noise multiplier below 1e"):
-        noise_for(1e-9, 1.0, 10_000, DELTA)
+        noise_for(1e-4, 1.0, 1_000_000, 1e-12, "rdp")
     with pytest.raises(PrivacyError, match="is not at most 500, as far as prv can count"):
         epsilon(gaussian_event(0.5, 0.1, 1000), DELTA, "prv")
 

@@ -1,8 +1,11 @@
 """Training learns, resumes to the same weights, and leaves whole files only."""
 
 import itertools
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ import torch
 from model.autoencoder import Architecture, MaskedAutoencoder
 from model.masking import MaskMix
 from model.training import (
+    Origin,
     TrainingPlan,
     batches,
     load_model,
@@ -116,7 +120,7 @@ def test_validation_neither_trains_nor_varies(days: Days) -> None:
 
 def test_a_model_folder_gives_the_same_model_back(tmp_path: Path) -> None:
     model = MaskedAutoencoder(SHAPE, 5)
-    save_model(tmp_path, model, NORMALISER, {"seed": 5})
+    save_model(tmp_path, model, NORMALISER, Origin(seed=5))
     loaded, normaliser = load_model(tmp_path)
     assert same(model, loaded)
     assert normaliser == NORMALISER
@@ -126,7 +130,7 @@ def test_a_model_folder_gives_the_same_model_back(tmp_path: Path) -> None:
 def test_damaged_model_folders_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"model\.json: no such file"):
         load_model(tmp_path)
-    save_model(tmp_path, MaskedAutoencoder(SHAPE, 5), NORMALISER, {})
+    save_model(tmp_path, MaskedAutoencoder(SHAPE, 5), NORMALISER, Origin(seed=5))
     weights = tmp_path / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:200])
@@ -135,8 +139,48 @@ def test_damaged_model_folders_are_refused_by_name(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(DataError, match=r"model\.safetensors: no such file"):
         read_safetensors(weights)
-    (tmp_path / "model.json").write_text('{"architecture": {"width": "x"}}')
-    with pytest.raises(DataError, match="not the description of a model"):
+
+
+STRANGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "no object": (lambda _: [], "should be an object"),
+    "no seed": (lambda d: d | {"made_by": {}}, r"made_by.seed: Field required"),
+    "text for a number": (lambda d: _with(d, width="wide"), r"architecture.width: .*found 'wide'"),
+    "no heads": (lambda d: _with(d, heads=0), r"heads=0 is not in \[1, 128\]"),
+    "negative": (lambda d: _with(d, width=-48), r"width=-48 is not in"),
+    "immense": (lambda d: _with(d, width=10**15), r"width=1000000000000000 is not in"),
+    "infinite reach": (lambda d: _with(d, anchor_minutes=[1e999]), r"anchor_minutes"),
+    "too few means": (lambda d: d | {"normaliser": {"mean": [0.0], "sd": [1.0]}}, r"normaliser: mean has 1 numbers"),
+}
+
+
+def _with(description: dict[str, Any], **changes: object) -> dict[str, Any]:
+    return description | {"architecture": description["architecture"] | changes}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_strange_description_of_a_model_is_refused_by_field(what: str, tmp_path: Path) -> None:
+    save_model(tmp_path, MaskedAutoencoder(SHAPE, 5), NORMALISER, Origin(seed=5))
+    path = tmp_path / "model.json"
+    change, said = STRANGE[what]
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(DataError, match=rf"model\.json: (?s:.*)({said})"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b"[" * 100_000, b""])
+def test_a_description_that_is_no_json_is_refused(content: bytes, tmp_path: Path) -> None:
+    save_model(tmp_path, MaskedAutoencoder(SHAPE, 5), NORMALISER, Origin(seed=5))
+    (tmp_path / "model.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"model\.json: Invalid JSON"):
+        load_model(tmp_path)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    model = MaskedAutoencoder(SHAPE, 5)
+    with torch.no_grad():
+        model.head.bias[0] = torch.nan
+    save_model(tmp_path, model, NORMALISER, Origin(seed=5))
+    with pytest.raises(DataError, match=r"head\.bias holds a number that is not finite"):
         load_model(tmp_path)
 
 
@@ -147,7 +191,17 @@ def test_people_without_a_usable_window_are_an_error() -> None:
         train(MaskedAutoencoder(SHAPE, 0), days, PLAN, seed=0)
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"learning_rate": -1.0}, {"batch_windows": 0}])
+IMPOSSIBLE = [
+    {"steps": 0},
+    {"learning_rate": -1.0},
+    {"batch_windows": 0},
+    {"batch_windows": 10**18},
+    {"weight_decay": -1.0},
+    {"warmup_share": float("nan")},
+]
+
+
+@pytest.mark.parametrize("bad", IMPOSSIBLE, ids=str)
 def test_impossible_plans_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="is not positive"):
+    with pytest.raises(ValueError, match=f"training: {next(iter(bad))}"):
         TrainingPlan(**bad)  # type: ignore[arg-type]

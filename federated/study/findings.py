@@ -7,13 +7,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
+from annotated_types import Len
 from pydantic import TypeAdapter, ValidationError
 
 from federated.experiment import Experiment, load
 from federated.study.records import Record, read
 from model.evaluation.generative import Row
+from simulator.files import first_fault
 from simulator.recording import DataError, Reason
 from simulator.signals import INDEX, MINUTES_PER_DAY
 
@@ -39,7 +41,7 @@ class WarmUp:
         people: Public people trained on.
     """
 
-    losses: tuple[float, ...]
+    losses: Annotated[tuple[float, ...], Len(min_length=1)]
     public_loss: float
     parameters: int
     people: int
@@ -204,7 +206,7 @@ def findings(run: Path) -> Findings:
         if kind == "examples":
             examples[key] = [_known(path, day) for day in content(kind, key, TypeAdapter(list[ExampleDay]), "days")]
         if kind == "rows":
-            tables[key] = table(key, content(kind, key, TypeAdapter(list[Row]), "rows"))
+            tables[key] = table(key, content(kind, key, TypeAdapter(Annotated[list[Row], Len(min_length=1)]), "rows"))
     return Findings(
         experiment=experiment,
         stated=stated.decode(),
@@ -227,16 +229,11 @@ def _records(path: Path, digests: set[str]) -> list[Record]:
     content = path.read_bytes()
     if not content.endswith(b"\n"):  # mending it is for whoever writes it, who may be at it now
         raise DataError(f"{path}: the last line is cut off; run the command that wrote it again")
-    try:
-        records = read(path)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file of records ({error.reason} at byte {error.start})") from error
+    records = read(path)
     for number, record in enumerate(records, start=1):
         if record.experiment not in digests:
             expected = " or ".join(sorted(digests))
             raise DataError(f"{path}, line {number}: a record of experiment {record.experiment}, expected {expected}")
-        if not isinstance(record.content, Mapping):
-            raise DataError(f"{path}, line {number}: content is {record.content!r:.60}, expected an object")
     return records
 
 
@@ -248,9 +245,7 @@ def _shaped(path: Path, record: Record, shape: TypeAdapter[_T], part: str | None
     try:
         return shape.validate_python(dict(record.content) if part is None else record.content[part])
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "content"
-        raise DataError(f"{name}: {where}: {first['msg']}, found {str(first['input'])[:60]!r}") from error
+        raise DataError(f"{name}: {first_fault(error)}") from error
 
 
 def _known(path: Path, day: ExampleDay) -> ExampleDay:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from simulator.files import sync_folder, write_whole
+from pydantic import TypeAdapter, ValidationError
+
+from simulator.files import first_fault, sync_folder, write_whole
 from simulator.recording import DataError
 
 
@@ -103,10 +105,19 @@ def read(path: Path) -> list[Record]:
     records = []
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            records.append(Record(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError) as error:
+            records.append(_RECORD.validate_python(json.loads(line, parse_constant=_no_number)))
+        except ValidationError as error:
+            raise DataError(f"{path}, line {number}: not a record ({first_fault(error)})") from error
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number}: not a record ({error})") from error
     return records
+
+
+_RECORD: Final = TypeAdapter(Record)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def commit() -> str:

@@ -39,6 +39,7 @@ _SEXES: Final = {"M": "male", "F": "female", "male": "male", "female": "female",
 _AGES: Final = {"adult": (18.0, np.inf), "young": (18.0, 36.0), "older": (60.0, np.inf)}
 _BMIS: Final = {"lt25": (0.0, 25.0), "25-30": (25.0, 30.0), "ge30": (30.0, np.inf)}
 _CONDITIONS: Final = {"hypertension": "hypertension", "anxiety": "anxiety", "anxiety_disorder": "anxiety"}
+_NUMBERS: Final = ("age_years", "bmi_kg_m2")
 _AGE_TOLERANCE_YEARS: Final = 5.0  # a norm "at 40" is held against people of 35 to 45
 _NOTED: Final = ("device", "place", "active_user")  # say where a norm comes from; nothing to choose by
 
@@ -102,7 +103,7 @@ def read_norms(path: Path | None = None) -> list[Norm]:
     if not path.is_file():
         raise DataError(f"{path}: no such norms file")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             rows, found = list(reader), reader.fieldnames or []
     except (UnicodeDecodeError, csv.Error) as error:
@@ -110,6 +111,8 @@ def read_norms(path: Path | None = None) -> list[Norm]:
     for column in COLUMNS:
         if column not in found:
             raise DataError(f"{path}: no column {column!r}; found {', '.join(found)}")
+    if not rows:
+        raise DataError(f"{path}: no rows below the header")
     norms = [_norm(path, number, row) for number, row in enumerate(rows, start=2)]
     ids = [norm.id for norm in norms]
     twice = next((key for key in ids if ids.count(key) > 1), None)
@@ -125,6 +128,13 @@ def _norm(path: Path, line: int, row: dict[str, str]) -> Norm:
             numbers[column] = float(row[column])
         except (TypeError, ValueError):
             raise DataError(f"{path}, line {line}, column {column!r}: {row[column]!r}, expected a number") from None
+        if np.isnan(numbers[column]):
+            raise DataError(f"{path}, line {line}, column {column!r}: {row[column]!r}, expected a number")
+    for column in COLUMNS:
+        if row[column] is None:
+            raise DataError(f"{path}, line {line}: no column {column!r}, expected {len(COLUMNS)} of them")
+    if numbers["low"] > numbers["high"]:
+        raise DataError(f"{path}, line {line}: low {row['low']} is above high {row['high']}")
     pairs = [part.partition("=") for part in row["stratum"].split(";") if part and part != "all"]
     return Norm(
         id=row["id"],
@@ -225,6 +235,8 @@ def _known(seen: Observations, column: str) -> "pd.Series[float]":
     if column not in seen.people:
         raise NotComputableError(f"people.parquet has no column {column!r}")
     known: pd.Series[float] = seen.people[column]
+    if column in _NUMBERS and not pd.api.types.is_numeric_dtype(known):
+        raise NotComputableError(f"people.parquet, column {column!r}: {known.dtype}, expected numbers")
     return known
 
 
