@@ -49,6 +49,11 @@ class Routine:
         water: bool, wrist in water (shower, swim).
         events: What a diary would hold, minutes relative to midnight of the day.
         exercising: bool, inside an event that the watch treats as exercise.
+        digesting: float32 in [0, 1], what a meal asks of the body: rises within about 20 minutes of eating, fades over
+            about two hours; 1 is a large meal at its height, a snack 0.3.
+        alcohol: float32 in [0, 1], blood alcohol as a share of a heavy evening's peak (about 0.1 % by volume, five
+            drinks); it falls at a constant rate through the night that follows.
+        fever: float32 in [0, 1], how ill the body is: 0 on nearly all days, 1 on a day of high fever (39.5 degC).
         nights: (lights out, getting up) of the night that ends on this day and of the next, minutes relative to
             midnight of the day, whether or not the arrays reach that far; empty if unknown.
     """
@@ -66,6 +71,9 @@ class Routine:
     ambient_celsius: NDArray[np.float32]
     water: NDArray[np.bool_]
     exercising: NDArray[np.bool_]
+    digesting: NDArray[np.float32]
+    alcohol: NDArray[np.float32]
+    fever: NDArray[np.float32]
     events: tuple[Event, ...]
     nights: tuple[tuple[int, int], ...] = ()
 
@@ -139,6 +147,9 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night) -> Rou
         ambient_celsius=ambient,
         water=flags[0],
         exercising=flags[1],
+        digesting=np.zeros(minutes, dtype=np.float32),
+        alcohol=np.zeros(minutes, dtype=np.float32),
+        fever=np.zeros(minutes, dtype=np.float32),
         events=_diary(evening, last, waking, coming),
         nights=(
             (last.times.bed, last.times.rise),
