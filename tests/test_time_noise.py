@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numba.core import caching
 from scipy import stats
 
-from simulator.noise import compiled, time_key, uniform, wander, white
+from simulator.noise import NORMALS_PER_WORD, bits, compiled, quantile_normal, time_key, uniform, wander, white
 
 KEY = time_key(1, "test")
 
@@ -23,6 +23,29 @@ def test_normals_are_normal_into_the_tails() -> None:
     assert abs(z.mean()) < 4.5 / np.sqrt(n)
     assert abs(z.var() - 1.0) < 4.5 * np.sqrt(2.0 / n)
     assert abs(stats.kurtosis(z)) < 4.5 * np.sqrt(24.0 / n)
+
+
+def test_normals_from_the_table_are_the_quantiles_of_a_normal() -> None:
+    values = np.array([quantile_normal(np.uint64(cell), 0) for cell in range(4096)], dtype=np.float64)
+    exact = stats.norm.ppf((np.arange(4096) + 0.5) / 4096)
+    assert np.abs(values - exact)[np.abs(exact) < 3.0].max() < 4e-4
+    assert values.mean() == 0.0
+    assert values.var() == pytest.approx(1.0, abs=1e-7)
+    assert stats.kurtosis(values) == pytest.approx(-0.0025, abs=5e-4)
+    np.testing.assert_array_equal(values, -values[::-1])
+
+
+def test_the_five_normals_of_a_word_are_independent() -> None:
+    n = 40_000
+    words = [bits(KEY, np.uint64(i)) for i in range(n)]
+    five = np.array([[quantile_normal(word, place) for place in range(NORMALS_PER_WORD)] for word in words])
+    spread = 4.5 / np.sqrt(n)
+    assert np.abs(five.mean(axis=0)).max() < spread
+    assert np.abs(np.corrcoef(five.T) - np.eye(NORMALS_PER_WORD)).max() < spread
+    assert np.abs(np.corrcoef(five.T**2) - np.eye(NORMALS_PER_WORD)).max() < spread
+    for row in five.T:
+        assert abs(np.corrcoef(row[1:], row[:-1])[0, 1]) < spread
+        assert stats.kstest(row, "norm").pvalue > 1e-3
 
 
 def test_neighbours_lanes_and_keys_are_independent() -> None:
