@@ -191,7 +191,8 @@ def quantile_normal(word: np.uint64, place: int) -> np.float32:
         word: 64 random bits, from ``bits``.
         place: 0 to 4; which twelve bits to read. Bits 60 to 63 stay unread, and so do places not asked for.
     """
-    return _QUANTILES[(word >> (np.uint64(place) * _QUANTILE_BITS)) & _QUANTILE_MASK]
+    number: np.float32 = _QUANTILES[(word >> (np.uint64(place) * _QUANTILE_BITS)) & _QUANTILE_MASK]
+    return number
 
 
 @compiled
