@@ -1,17 +1,18 @@
 """Motion: the ten accelerometer features and the altimeter's spread, from what the arm does in a minute.
 
-A minute of wrist acceleration is a sum of three independent parts, each with a variance, a frequency and a share of
-the minute in which it acts, from which every feature follows, so that they agree with one another:
+``movement`` says what that is: gait, gestures and rest, each with an energy, a rhythm and a share of the minute. All
+features follow from these in closed form, so that they agree with one another: variances add; the lag-1
+autocorrelation is their weighted mean, and its arc cosine the rate of zero crossings [1], stretch by stretch (a still
+wrist crosses at the rate of tremor however hard the next gesture is); parts that act in a share of the minute make
+kurtosis; the three axes are gravity's, the swing's and a third, so the largest variance is the principal component's.
+``reference.acceleration`` computes the same features sample by sample, and tests hold these to those.
 
-- gait: a near-sinusoid at the step rate, while walking;
-- arm: broad-band gestures in bursts;
-- rest: tremor, pulse and breath, always there.
+Where LSM-1 (Table 18, section 3.1) is silent: 25 Hz, windows of a minute, high-pass from 0.25 Hz, band-pass 0.25 to
+10 Hz, Y towards twelve o'clock, bins of the sleep coefficient from 0.03 g up in steps of 0.42 in the logarithm.
+Levels are therefore a convention; relations between features are the claim.
 
-Variances are those of the magnitude (what log energy and noise see); a part's three-axis energy is larger, since
-turning the wrist moves gravity between axes without changing the magnitude much. Features: Rice's formula gives
-zero crossings from the variance-weighted mean square frequency, the lag-1 autocorrelation is a weighted cosine, a
-mixture of scales gives kurtosis. LSM-1 publishes neither filter corners nor sample rate; 25 Hz and minute-long
-windows are taken here, so levels are a convention and relations between features the claim.
+[1] Kedem, "Spectral analysis and discrimination by zero-crossings", Proc. IEEE 74 (1986) 1477,
+    doi:10.1109/PROC.1986.13663: cos(pi times the expected share of crossings) is the lag-1 autocorrelation.
 """
 
 from typing import Final
@@ -19,52 +20,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import Key, wander, white
-from simulator.routine import Activity, Routine, Stage
+from simulator.movement import SAMPLE_HZ, TASK_MINUTES, TURN_SLOWER, Codes, Singles, air_drift, move
+from simulator.noise import Key, compiled
+from simulator.routine import Routine
 
-Singles = NDArray[np.float32]
-SAMPLES_PER_MINUTE: Final = 1500.0  # 25 Hz, a convention; log energy sums over them
-REST_G: Final = (
-    0.0035  # g, magnitude SD of a still wrist: tremor and pulse; seated 5th percentile 5 mg with sensor noise
-)
-NOISE_HZ: Final = 5.0  # Hz, root mean square frequency of broad-band noise behind the band-pass filter
-NOISE_CORRELATION: Final = 0.45  # lag-1 autocorrelation of such noise at 25 Hz behind the filter
-_WALK_G: Final = 0.20  # g, magnitude SD of walking at 105 steps/min: 0.15 to 0.25 (ENMO 130 mg)
-_WALK_CADENCE: Final = 105.0  # steps/min, at which _WALK_G holds
-_RUN_G: Final = 0.85  # g, magnitude SD of running at 160 steps/min (ENMO 650 mg)
-_RUN_CADENCE: Final = 160.0  # steps/min, at which _RUN_G holds
-_ARM_G: Final = 0.085  # g, magnitude SD per unit of arm motion (typical chores); seated median 0.029
-_ARM_HZ: Final = 2.8  # Hz, root mean square frequency of gestures; E4 minutes cross zero every 0.14 to 0.2 s
-_ARM_CORRELATION: Final = 0.84  # lag-1 autocorrelation of gestures at 25 Hz
+SAMPLES_PER_MINUTE: Final = 60.0 * SAMPLE_HZ  # log energy sums over them
+NOISE_CORRELATION: Final = 0.45  # lag-1 autocorrelation of white noise at 25 Hz behind the band-pass filter
+RANGE_BINS: Final = 16  # Table 18: sleep coefficient
+RANGE_FIRST_G: Final = 0.03  # g, upper edge of the lowest bin; E4 minutes span 0.03 to 11 g
+RANGE_STEP: Final = 0.42  # ln(g) per bin: 16 of them reach 25 g
+_STILL_PEAK: Final = 3.4  # largest of a minute's samples over their SD (normal noise at 25 Hz)
+_BEAT_KURTOSIS: Final = 1.05  # fourth moment of gait over that of noise of its energy: near-periodic, with impacts
+_SWING_SHARE: Final = 0.55  # of gait's energy across gravity that swings at half the step rate (norm zc_walk)
+_GAIT_PEAK: Final = 2.9  # largest sample of gait over its SD
 _HECTOPASCAL_PER_METRE: Final = 0.12  # hPa/m (hydrostatic relation)
+_WALKING_HECTOPASCALS: Final = 0.00022  # hPa per step a minute: swinging arm; 0.03 when walking on the flat (norm)
+_LIFTING_HECTOPASCALS: Final = 0.028  # hPa at arm motion 1: a hand that moves 0.5 m up and down, getting up and down
 _AIR_HECTOPASCALS: Final = 0.006  # hPa, spread of still indoor air: 0.015 measured less the sensor's noise
-_RANGE_BINS: Final = 16  # Table 18: sleep coefficient
-_RANGE_FIRST_G: Final = 0.03  # g, upper edge of the lowest bin; E4 minutes span 0.03 to 11 g
-_RANGE_STEP: Final = 0.42  # ln(g) per bin: 16 of them reach 25 g
-
-
-class _Lane:
-    """Noise sequences of motion under a person's key. Plain numbers: an enum costs Numba 25 us a call."""
-
-    GAIT = 300
-    ARM_FAST = 301
-    ARM_SLOW = 302
-    REST = 303
-    SHAPE = 304
-    SPREAD = 305
-    POSTURE_SLOW = 306
-    POSTURE_FAST = 307
-    AIR = 308
-    CROSSING = 309
-    TOSS = 310
-    TWITCH = 311
-
-
-_FRESH_LANES: Final = (_Lane.GAIT, _Lane.POSTURE_FAST, _Lane.TOSS)
-_MANNER_LANES: Final = (_Lane.ARM_FAST, _Lane.REST, _Lane.SHAPE, _Lane.SPREAD, _Lane.CROSSING, _Lane.TWITCH)
-_MANNER_OF_DAYS: Final = 100  # added to a lane: how this person moves and wears the strap these days
-_MANNER_OF_MINUTES: Final = 200  # added to a lane: what the hand is doing just now
-
 
 FEATURES: Final[tuple[str, ...]] = (
     "jerk_ratio",
@@ -80,6 +52,10 @@ FEATURES: Final[tuple[str, ...]] = (
 )
 """The accelerometer's signals in canonical order."""
 
+_LOGS: Final = ("jerk_ratio", "log_energy", "covariance_condition", "log_energy_ratio", "arm_tilt", "sleep_coefficient")
+_PLAIN: Final = ("steps", "zero_crossing_sd", "zero_crossing_mean", "kurtosis")
+_ROW: Final = {name: row for row, name in enumerate((*_LOGS, *_PLAIN))}
+
 
 def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[str, Singles], Singles]:
     """The accelerometer's features of the day and what they come from.
@@ -92,131 +68,155 @@ def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[s
     Returns:
         Each of ``FEATURES`` as float32 [1440], and the SD of the wrist's acceleration magnitude, g, float32 [1440].
     """
-    n = routine.stage.size - routine.lead_in_minutes
-    day = slice(routine.lead_in_minutes, None)
-    asleep = routine.stage[day] != Stage.AWAKE
-    # Single precision: NumPy's exponentials and logarithms of it are several times as fast.
-    noise = {lane: white(key, lane, first_minute, n).astype(np.float32) for lane in _FRESH_LANES}
-    noise |= {lane: _manner(key, lane, first_minute, n) for lane in _MANNER_LANES}
-    steps = np.floor(routine.cadence[day] + 0.5)
-    pace, walked, gait = _gait(steps, routine.activity[day] == Activity.RUNNING, noise[_Lane.GAIT])
-    slow = wander(key, _Lane.ARM_SLOW, 5.0, first_minute, n).astype(np.float32)
-    effort = routine.arm_motion[day] * np.exp(0.35 * noise[_Lane.ARM_FAST] + 0.35 * slow - 0.12)
-    # A sleeper's rare turns: the toss of the wrist makes a few minutes of an hour move as much as a seated arm does.
-    tossed = asleep & (noise[_Lane.TOSS] > 1.9)
-    effort = effort + np.where(tossed, 0.25 * np.exp(0.6 * noise[_Lane.SHAPE]), 0.0)
-    rest = (REST_G * np.exp(0.22 * noise[_Lane.REST])) ** 2
-    twitch = rest * 0.4 * np.exp(0.8 * noise[_Lane.TWITCH])  # g^2: a second of small movement in an else still minute
-    arm = np.maximum((_ARM_G * effort) ** 2, twitch)
-    moved = np.clip(0.015 + 0.5 * effort, 0.0, 0.9)  # share of the minute in which the arm moves
-    features = _features(steps, pace, walked, gait, arm, moved, rest, noise)
-    features["arm_tilt"] = _arm_tilt(routine, key, first_minute, steps > 60, noise[_Lane.POSTURE_FAST], n)
-    return features, np.sqrt(gait + arm + rest)
+    moves = move(routine, key, first_minute)
+    n = moves.shape[1]
+    rows = np.empty((len(FEATURES), n), dtype=np.float32)
+    motion_g = np.empty(n, dtype=np.float32)
+    _features(moves, rows, motion_g)
+    return _named(rows), motion_g
 
 
-def _manner(key: Key, lane: int, first_minute: int, n: int) -> Singles:
-    """Noise of unit variance with a part of its own in every minute, one of a few minutes and one of days.
-
-    Seated E4 minutes are nearly independent (lag-1 autocorrelation .2 to .4) about a level that differs by person.
-    """
-    days = wander(key, lane + _MANNER_OF_DAYS, 4000.0, first_minute, n)
-    minutes = wander(key, lane + _MANNER_OF_MINUTES, 4.0, first_minute, n)
-    mixed: Singles = (0.55 * white(key, lane, first_minute, n) + 0.5 * minutes + 0.67 * days).astype(np.float32)
-    return mixed
+def _named(rows: NDArray[np.float32]) -> dict[str, Singles]:
+    """Features by name, from rows whose logarithms are still to be taken; float32, which NumPy takes in no time."""
+    logs = rows[: len(_LOGS)]
+    np.log(logs, out=logs)
+    span = rows[_ROW["sleep_coefficient"]]
+    np.clip(np.floor((span - np.float32(np.log(RANGE_FIRST_G))) / np.float32(RANGE_STEP)), 0, RANGE_BINS - 1, out=span)
+    return {name: rows[_ROW[name]] for name in FEATURES}
 
 
-def _gait(steps: Singles, running: NDArray[np.bool_], noise: Singles) -> tuple[Singles, Singles, Singles]:
-    """Steps per minute while stepping, share of the minute spent so, and the minute's variance from it, g^2.
-
-    Twenty steps in a minute are ten seconds at walking pace, not a minute of very slow walking.
-    """
-    usual = np.where(
-        running, np.float32(150.0), np.float32(95.0)
-    )  # steps/min, slowest pace at which the feet keep going; judgement
-    pace = np.maximum(steps, usual)
-    walked: Singles = (steps / pace).astype(np.float32)
-    walking = _WALK_G * (pace / _WALK_CADENCE) ** 1.8
-    sway = np.where(running, _RUN_G * (pace / _RUN_CADENCE) ** 1.5, np.minimum(walking, 0.45))
-    variance: Singles = walked * (sway * np.exp(0.12 * noise)) ** 2
-    return pace, walked, variance
+@compiled
+def _correlation(hertz: float) -> float:
+    """Lag-1 autocorrelation at 25 Hz of noise with this root mean square frequency."""
+    turn = 2.0 * np.pi * hertz / SAMPLE_HZ
+    return 1.0 / (1.0 + 0.5 * turn * turn)
 
 
-def _features(
-    steps: Singles,
-    pace: Singles,
-    walked: Singles,
-    gait: Singles,
-    arm: Singles,
-    moved: Singles,
-    rest: Singles,
-    noise: dict[int, Singles],
-) -> dict[str, Singles]:
-    """Features of a minute from the variances of its parts (g^2), the step rate and the shares of time they act in."""
-    total = gait + arm + rest
-    gait_hz = pace / 60.0 * 0.85  # Hz: arm swing at half the step rate mixes with the step itself
-    square_hz = (gait * gait_hz**2 + arm * _ARM_HZ**2 + rest * NOISE_HZ**2) / total
-    crossing = 0.5 / np.sqrt(square_hz) * np.exp(0.05 * noise[_Lane.CROSSING])
-    rhythm = gait / total
-    correlation = (
-        gait * np.cos(2.0 * np.pi * gait_hz / 25.0) + arm * _ARM_CORRELATION + rest * NOISE_CORRELATION
-    ) / total
-    # Three-axis energy over magnitude energy, and share of the first component, by part.
-    three_axis = gait * 2.0 + arm * 5.0 + rest * 3.0
-    first_share = (gait * 2.0 * 0.66 + arm * 5.0 * 0.62 + rest * 3.0 * 0.42) / three_axis
-    first_share = np.clip(first_share * np.exp(0.10 * noise[_Lane.SPREAD]), 0.36, 0.97)
-    third_share = np.clip((1.0 - first_share) * 0.32 * np.exp(0.45 * noise[_Lane.SHAPE]), 0.004, 0.32)
-    # Kurtosis of a mixture of scales: each part acts in a share of the minute, alone or over the others.
-    fourth = 1.05 * gait**2 / np.maximum(walked, 0.02) + arm**2 / moved + rest**2
-    cross = 2.0 * (gait * arm + gait * rest + arm * rest)
-    kurtosis = np.maximum(3.0 * (fourth + cross) / total**2, 1.6) * np.exp(0.18 * noise[_Lane.SHAPE])
-    peak = 3.2 * np.clip(kurtosis / 3.0, 0.7, 40.0) ** 0.3  # largest deviation over SD in 1,500 samples
-    span = 2.0 * peak * np.sqrt(three_axis / 3.0) * 3.0
-    burst = 1.15 * (1.0 - rhythm) + 0.32 * rhythm
-    return {
-        "jerk_ratio": np.log(correlation),
-        "steps": steps,
-        "log_energy": np.log(SAMPLES_PER_MINUTE * total),
-        "covariance_condition": np.log(first_share / third_share),
-        "log_energy_ratio": np.log(first_share * three_axis / total),
-        "zero_crossing_sd": crossing * burst * np.exp(0.15 * noise[_Lane.SPREAD]),
-        "zero_crossing_mean": crossing,
-        "kurtosis": np.clip(kurtosis, 1.5, 180.0),
-        "sleep_coefficient": np.clip(np.floor(np.log(span / _RANGE_FIRST_G) / _RANGE_STEP), 0.0, _RANGE_BINS - 1.0),
-    }
+@compiled
+def _cosine(x: float) -> float:
+    """The cosine of 0 <= x <= 1.6, to 1e-4."""
+    y = x * x
+    return 1.0 - y * (0.5 - y * (1.0 / 24.0 - y * (1.0 / 720.0 - y / 40320.0)))
 
 
-def _arm_tilt(
-    routine: Routine, key: Key, first_minute: int, walking: NDArray[np.bool_], fast: Singles, n: int
-) -> Singles:
-    """Log of the root mean square of gravity's share on X and Z, from the angle between the Y axis and the horizon."""
-    day = slice(routine.lead_in_minutes, None)
-    slow = wander(key, _Lane.POSTURE_SLOW, 35.0, first_minute, n).astype(np.float32)
-    asleep = routine.stage[day] != Stage.AWAKE
-    restless = np.clip(routine.arm_motion[day], 0.0, 1.5)
-    angle = np.where(asleep, 0.55 * slow, 0.30 * slow + 0.18 * restless * fast)  # rad; judgement, E4 seated -0.06
-    angle = np.where(walking, 0.12 + 0.4 * angle, angle)
-    across = np.sin(np.clip(angle, -1.5, 1.5))
-    tilt: Singles = 0.5 * np.log(1.0 - across**2 + 0.02 * restless**2)
-    return tilt
+@compiled
+def _crossings(correlation: float) -> float:
+    """Zero crossings a second: 25 / pi times the arc cosine of the lag-1 autocorrelation (to 0.3 % above 0)."""
+    y = 1.0 - correlation
+    angle = np.sqrt(2.0 * y) * (1.0 + y * (1.0 / 12.0 + y * (3.0 / 160.0 + y * 5.0 / 896.0)))
+    return float(SAMPLE_HZ / np.pi * angle)
+
+
+@compiled
+def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
+    """Fill ``rows`` [10, n], in the order of ``_ROW`` and before logarithms, and ``motion_g`` [n]."""
+    for i in range(rows.shape[1]):
+        steps, pace, walked, gait, gait_across = moves[0, i], moves[1, i], moves[2, i], moves[3, i], moves[4, i]
+        arm, arm_across, arm_third, arm_hz = moves[5, i], moves[6, i], moves[7, i], moves[8, i]
+        moved, rest, rest_hz, roll = moves[9, i], moves[10, i], moves[11, i], moves[12, i]
+
+        # energy along gravity (what the magnitude sees), across it and along the third axis
+        along = gait + arm + rest
+        across = gait * gait_across + arm * arm_across + rest
+        third = 0.12 * gait + arm * arm_third + rest
+        upright = along > across  # the principal component is the larger one
+        first = along if upright else across
+        least = min(min(along, across), third)
+
+        # rhythm of the principal component, part by part
+        step_turn = 2.0 * np.pi / 60.0 / SAMPLE_HZ * pace
+        if upright:
+            of_gait, gait_first, arm_first = _cosine(step_turn), gait, arm
+            of_arm = _correlation(arm_hz)
+        else:
+            of_gait = _SWING_SHARE * _cosine(0.5 * step_turn) + (1.0 - _SWING_SHARE) * _cosine(step_turn)
+            gait_first, arm_first = gait * gait_across, arm * arm_across
+            of_arm = _correlation(arm_hz * TURN_SLOWER)
+        of_rest = _correlation(rest_hz)
+        correlation = (gait_first * of_gait + arm_first * of_arm + rest * of_rest) / first
+
+        # zero crossings: a stretch of steps, one of gestures alone, a still one
+        moving = moved * (1.0 - walked)
+        still = (1.0 - moved) * (1.0 - walked)
+        arm_now = arm_first / (moved + walked - moved * walked)
+        gait_now = gait_first / max(walked, np.float32(1e-3))
+        walk_rate = _crossings((gait_now * of_gait + arm_now * of_arm + rest * of_rest) / (gait_now + arm_now + rest))
+        move_rate = _crossings((arm_now * of_arm + rest * of_rest) / (arm_now + rest))
+        still_rate = _crossings(of_rest)
+        count = walked * walk_rate + moving * move_rate + still * still_rate
+        mean = 1.0 / count
+        rhythm = gait_now / (gait_now + arm_now + rest)
+        squares = (
+            walked / walk_rate * (1.45 - 0.40 * rhythm) + moving / move_rate * 1.45 + still / still_rate * 1.45
+        ) / count
+        # fourth moments: each part acts in a share of the minute, alone or over the others
+        fourth = _BEAT_KURTOSIS * gait * gait / max(walked, np.float32(0.02)) + arm * arm / moved + rest * rest
+        crossed = 2.0 * (gait * arm + gait * rest + arm * rest)
+        # range, summed over axes: the largest of what rest, a gesture and a step reach
+        gesture = arm * (1.0 + arm_across + arm_third) / moved * 12.0 * moved / (moved + 0.05)
+        stride = gait * (1.12 + gait_across) / max(walked, np.float32(0.02)) * _GAIT_PEAK * _GAIT_PEAK
+        span = 2.0 * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK * _STILL_PEAK + gesture + stride)) * 0.92
+
+        lift = np.sin(min(max(roll, -1.35), 1.35))
+        tilt = 1.0 - lift * lift
+        rows[0, i] = correlation
+        rows[1, i] = SAMPLES_PER_MINUTE * along
+        rows[2, i] = max(max(along, across), third) / least
+        rows[3, i] = first / along
+        rows[4, i] = np.sqrt(tilt)
+        rows[5, i] = span
+        rows[6, i] = steps
+        rows[7, i] = np.sqrt(max(squares - mean * mean, 1e-6))
+        rows[8, i] = mean
+        rows[9, i] = min(max(3.0 * (fourth + crossed) / (along * along), 1.5), 400.0)
+        motion_g[i] = np.sqrt(along)
 
 
 def with_sensor_noise(features: dict[str, Singles], motion_g: Singles, noise_g: float) -> dict[str, Singles]:
     """The features as an accelerometer with white noise of ``noise_g`` (root mean square, g) would report them.
 
-    Noise adds to the variance and pulls each feature towards that of noise; none leaves them as they are.
+    Noise adds the same variance along every axis and pulls each feature towards that of noise; none leaves them as
+    they are.
+
+    Args:
+        features: From ``accelerometer``, each float32 [n].
+        motion_g: SD of the acceleration's magnitude, g, float32 [n].
+        noise_g: Of one axis.
     """
-    share = motion_g**2 / (motion_g**2 + noise_g**2)
-    correlation = share * np.exp(features["jerk_ratio"]) + (1.0 - share) * NOISE_CORRELATION
-    rate = np.sqrt(share / features["zero_crossing_mean"] ** 2 + (1.0 - share) * (2.0 * NOISE_HZ) ** 2)
-    stretch = 1.0 / (rate * features["zero_crossing_mean"])
-    return features | {
-        "jerk_ratio": np.log(correlation),
-        "log_energy": features["log_energy"] - np.log(share),
-        "covariance_condition": features["covariance_condition"] * share,
-        "zero_crossing_mean": features["zero_crossing_mean"] * stretch,
-        "zero_crossing_sd": features["zero_crossing_sd"] * stretch,
-        "kurtosis": 3.0 + (features["kurtosis"] - 3.0) * share**2,
-    }
+    rows = np.empty((len(FEATURES), motion_g.size), dtype=np.float32)
+    for name, row in _ROW.items():
+        rows[row] = features[name]
+    span = rows[_ROW["sleep_coefficient"]]
+    span *= np.float32(RANGE_STEP)  # the middle of each bin, as a logarithm
+    span += np.float32(np.log(RANGE_FIRST_G) + 0.5 * RANGE_STEP)
+    logs = rows[: len(_LOGS)]
+    np.exp(logs, out=logs)
+    _add_noise(rows, motion_g, float(noise_g))
+    return _named(rows)
+
+
+@compiled
+def _add_noise(rows: Singles, motion_g: Singles, noise_g: float) -> None:
+    """Change ``rows``, before logarithms, into those of the same minutes with white noise on every axis."""
+    noise = noise_g * noise_g
+    noise_rate = _crossings(NOISE_CORRELATION)
+    reach = 36.0 * noise * _STILL_PEAK * _STILL_PEAK * 0.8464
+    for i in range(rows.shape[1]):
+        energy = motion_g[i] * motion_g[i]
+        first = rows[3, i] * energy
+        share = first / (first + noise)
+        along = energy / (energy + noise)
+        mean = rows[8, i]
+        rate = np.sqrt(share / (mean * mean) + (1.0 - share) * noise_rate * noise_rate)
+        rows[0, i] = share * rows[0, i] + (1.0 - share) * NOISE_CORRELATION
+        rows[1, i] = rows[1, i] / along
+        rows[2, i] = (first + noise) / (first / rows[2, i] + noise)
+        rows[3, i] = (first + noise) / (energy + noise)
+        rows[4, i] = np.sqrt(rows[4, i] * rows[4, i] + 2.0 * noise)
+        rows[5, i] = np.sqrt(rows[5, i] * rows[5, i] + reach)
+        rows[7, i] = rows[7, i] / (rate * mean)
+        rows[8, i] = 1.0 / rate
+        rows[9, i] = 3.0 + (rows[9, i] - 3.0) * along * along
 
 
 def altimeter_spread(routine: Routine, key: Key, first_minute: int) -> Singles:
@@ -224,11 +224,38 @@ def altimeter_spread(routine: Routine, key: Key, first_minute: int) -> Singles:
 
     A steady climb is a ramp, whose SD is its range over the square root of 12.
     """
-    day = slice(routine.lead_in_minutes, None)
-    ramp = _HECTOPASCAL_PER_METRE * routine.climb[day].astype(np.float64) / np.sqrt(12.0)
-    air = _AIR_HECTOPASCALS * np.exp(0.4 * white(key, _Lane.AIR, first_minute, ramp.size))
-    walking = 0.00022 * routine.cadence[day]  # hPa: swinging arm, doors and wind; 0.03 when walking on the flat
-    lifting = 0.015 * np.minimum(routine.arm_motion[day], 2.0)  # hPa: a hand that moves 0.4 m up and down
-    spread = np.sqrt(ramp**2 + air**2 + walking**2 + lifting**2 + routine.pressure_noise[day].astype(np.float64) ** 2)
-    bounded: Singles = np.minimum(spread, 19.0).astype(np.float32)
-    return bounded
+    r, lead_in = routine, routine.lead_in_minutes
+    unrest = np.exp(air_drift(key, first_minute, routine.stage.size - lead_in))
+    out = np.empty_like(unrest)
+    _spread(r.activity, r.climb, r.cadence, r.arm_motion, r.pressure_noise, lead_in, unrest, out)
+    return out
+
+
+@compiled
+def _spread(
+    activity: Codes,
+    climb: Singles,
+    cadence: Singles,
+    arm_motion: Singles,
+    pressure_noise: Singles,
+    lead_in: int,
+    unrest: Singles,
+    out: Singles,
+) -> None:
+    """Fill ``out`` [n] with the spread of pressure, hPa, from what moves the wrist or the air."""
+    lifted = rolling = 0.0
+    for j in range(climb.size):
+        climbed = climb[j] * climb[j]
+        if j == 0 or activity[j] != activity[j - 1]:
+            lifted, rolling = arm_motion[j], climbed
+        lifted += (arm_motion[j] - lifted) / TASK_MINUTES
+        rolling += (climbed - rolling) / TASK_MINUTES
+        if j < lead_in:
+            continue
+        ramp = _HECTOPASCAL_PER_METRE**2 / 12.0 * (0.4 * climbed + 0.6 * rolling)
+        air = _AIR_HECTOPASCALS * unrest[j - lead_in]
+        around = pressure_noise[j] * unrest[j - lead_in]
+        walking = _WALKING_HECTOPASCALS * cadence[j]
+        lifting = _LIFTING_HECTOPASCALS * min(lifted, 2.0)
+        spread = np.sqrt(ramp + air * air + walking * walking + lifting * lifting + around * around)
+        out[j - lead_in] = min(spread, 19.0)

@@ -5,7 +5,6 @@ import os
 from dataclasses import replace
 from datetime import date
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.kinetics import relax
-from simulator.motion import FEATURES, accelerometer, altimeter_spread, with_sensor_noise
 from simulator.noise import Floats, time_key
 from simulator.physiology import Latent, autonomic_tone, embody, heart_rate
 from simulator.population import POPULATIONS
@@ -187,55 +185,6 @@ def test_trailing_median_equals_sorting() -> None:
     padded = np.concatenate([np.repeat(values[:1], 4), values])
     expected = [np.median(padded[i : i + 5]) for i in range(values.size)]
     np.testing.assert_array_equal(trailing_median(values), expected)
-
-
-def test_altimeter_sees_a_floor_a_minute() -> None:
-    climb = np.full(LEAD_IN + MINUTES_PER_DAY, 3.0, dtype=np.float32)
-    still = np.zeros(LEAD_IN + MINUTES_PER_DAY, dtype=np.float32)
-    spread = altimeter_spread(quiet_day(climb=climb, arm_motion=still), KEY, 0)
-    assert np.median(spread) == pytest.approx(3.0 * 0.12 / np.sqrt(12.0), rel=0.02)
-    windy = altimeter_spread(quiet_day(pressure_noise=still + 0.5, arm_motion=still), KEY, 0)
-    assert np.median(windy) == pytest.approx(0.5, rel=0.02)
-
-
-def test_accelerometer_features_agree_with_one_another() -> None:
-    features, motion_g = accelerometer(full_day(), KEY, MINUTES_PER_DAY)
-    assert set(features) == set(FEATURES)
-    np.testing.assert_allclose(features["log_energy"], np.log(1500.0 * motion_g**2), atol=1e-4)
-    walk, run, sleep, desk = slice(722, 738), slice(1022, 1058), slice(30, 400), slice(600, 700)
-    assert 5.0 < np.median(features["log_energy"][walk]) - np.median(features["log_energy"][sleep]) < 11.0
-    assert 1.6 < np.median(features["log_energy"][run]) - np.median(features["log_energy"][walk]) < 4.2
-    assert 1.8 < np.median(features["log_energy"][desk]) - np.median(features["log_energy"][sleep]) < 5.5
-    assert 0.22 < np.median(features["zero_crossing_mean"][walk]) < 0.6
-    assert 0.15 < np.median(features["zero_crossing_mean"][run]) < 0.4
-    assert 2.2 < np.median(features["kurtosis"][walk]) < 7.0
-    assert 6.0 < np.median(features["kurtosis"][sleep]) < 120.0
-    rhythm = features["zero_crossing_sd"] / features["zero_crossing_mean"]
-    assert np.median(rhythm[walk]) < 0.5 < np.median(rhythm[desk])
-    assert features["steps"][walk].tolist() == [105.0] * 16
-    assert set(features["sleep_coefficient"].tolist()) <= set(range(16))
-
-
-def test_more_motion_is_more_energy_and_less_noise() -> None:
-    n = LEAD_IN + MINUTES_PER_DAY
-    steps = [0.0, 0.3, 1.0, 3.0]
-    rows = [accelerometer(quiet_day(arm_motion=np.full(n, level, dtype=np.float32)), KEY, 0) for level in steps]
-    for (less, less_g), (more, more_g) in pairwise(rows):
-        assert (more_g >= less_g).all()
-        for name in ("log_energy", "zero_crossing_mean", "jerk_ratio"):  # gestures are slower than sensor noise
-            assert np.median(more[name]) > np.median(less[name]), name
-
-
-def test_sensor_noise_hides_small_movements_first() -> None:
-    features, motion_g = accelerometer(full_day(), KEY, 0)
-    same = with_sensor_noise(features, motion_g, 0.0)
-    noisy = with_sensor_noise(features, motion_g, 0.02)
-    for name in FEATURES:
-        np.testing.assert_allclose(same[name], features[name], rtol=1e-4, atol=1e-4)
-    gained = noisy["log_energy"] - features["log_energy"]
-    assert (gained > 0.0).all()
-    assert np.median(gained[30:400]) > 2.0
-    assert np.median(gained[1022:1058]) < 0.01
 
 
 @cache
