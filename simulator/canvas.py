@@ -1,110 +1,102 @@
 """Canvas: the minutes of a waking day, painted in layers, and what body and watch feel of them.
 
-A day is planned by painting stretches of activity, place and effort over each other (``simulator.daytime``).
-``Canvas.trace`` then gives every minute its intensity, steps, arm movement, climb, air and arousal: what an activity
-feels like stands in one table, ``FEELS``, and the minute-to-minute texture is white noise on top of stretches that
-each have a vigour of their own.
+``simulator.daytime`` plans a day as strokes over a ground of leisure and work: from here to there this activity, at
+this place, with this effort. ``Canvas.trace`` paints them and gives every minute its intensity, steps, arm movement,
+climb, air and arousal, in one compiled pass. What an activity feels like stands in ``simulator.activities``.
+
+What people do lasts. Stretches of rest, hand work and standing work follow each other with a memory; within them
+steps come in bouts between pauses whose lengths are those of Fitbit minutes (Fitabase, Furberg et al. 2016: half of
+all bouts end within a minute, one in a hundred goes on for twenty, and long bouts step faster). Arm, terrain, air and
+mind each wander with time constants of their own.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.activities import CELSIUS, FEELS, PRESSURE_NOISE, Activity, Place, Shape
+from simulator.noise import Floats, Key, bits, compiled, high_half, low_half, normal
 from simulator.recording import Event
 
+Codes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+Singles = NDArray[np.float32]
 
-class Activity(IntEnum):
-    """What the body does in a minute; the first eight exercise classes are LSM-1's."""
-
-    REST = 0  # lying or sitting quietly
-    DESK = 1  # seated, hands busy
-    CHORES = 2  # on the feet, irregular arm movement
-    VEHICLE = 3
-    STAIRS = 4
-    WALKING = 5
-    RUNNING = 6
-    BIKING = 7
-    SWIMMING = 8
-    ELLIPTICAL = 9
-    HIIT = 10
-    STRENGTH = 11
-    WEIGHTLIFTING = 12
-
-
-class Place(IntEnum):
-    """Where a minute is spent; it sets the air around the wrist and the pressure."""
-
-    HOME = 0
-    WORK = 1
-    OUTDOORS = 2
-    VEHICLE = 3
-    SHOP = 4
-    GYM = 5
-    POOL = 6
-    SHOWER = 7
-
-
-class Feel(NamedTuple):
-    """What a minute of an activity is like before the person, the stretch and chance change it."""
-
-    effort: (
-        float  # share of heart rate reserve, at least; exercise sets its own. Compendium: rest 1.0-1.3, chores 2.5 MET
-    )
-    arm: float  # movement of the wrist beyond gait, 1 is chores: judgement after MIMS by task
-    upright: float  # share of the minute on the feet
-    stepping: float  # probability of incidental steps; 71 % of worn minutes have none (Fitabase, Furberg et al. 2016)
-    steps: float  # mean of them
-    hills: float  # SD of metres climbed in the minute: judgement
-
-
-FEELS: Final = {
-    Activity.REST: Feel(effort=0.0, arm=0.13, upright=0.02, stepping=0.16, steps=5.0, hills=0.0),
-    Activity.DESK: Feel(effort=0.012, arm=0.34, upright=0.02, stepping=0.20, steps=5.0, hills=0.0),
-    Activity.CHORES: Feel(effort=0.05, arm=1.0, upright=0.85, stepping=0.84, steps=16.5, hills=0.0),
-    Activity.VEHICLE: Feel(effort=0.015, arm=0.22, upright=0.0, stepping=0.04, steps=5.0, hills=4.0),
-    Activity.STAIRS: Feel(effort=0.30, arm=0.40, upright=1.0, stepping=0.0, steps=0.0, hills=0.0),
-    Activity.WALKING: Feel(effort=0.0, arm=0.25, upright=1.0, stepping=0.0, steps=0.0, hills=0.5),
-    Activity.RUNNING: Feel(effort=0.0, arm=0.45, upright=1.0, stepping=0.0, steps=0.0, hills=1.1),
-    Activity.BIKING: Feel(effort=0.0, arm=0.55, upright=0.2, stepping=0.0, steps=0.0, hills=2.5),
-    Activity.SWIMMING: Feel(effort=0.0, arm=2.2, upright=0.0, stepping=0.0, steps=0.0, hills=0.0),
-    Activity.ELLIPTICAL: Feel(effort=0.0, arm=0.7, upright=1.0, stepping=0.0, steps=0.0, hills=0.0),
-    Activity.HIIT: Feel(effort=0.0, arm=2.4, upright=0.9, stepping=0.0, steps=0.0, hills=0.0),
-    Activity.STRENGTH: Feel(effort=0.0, arm=1.5, upright=0.8, stepping=0.0, steps=0.0, hills=0.0),
-    Activity.WEIGHTLIFTING: Feel(effort=0.0, arm=1.2, upright=0.7, stepping=0.0, steps=0.0, hills=0.0),
-}
-CELSIUS: Final = {  # degC of the air by place; judgement, US homes 21-22. Outdoors is the day's own
-    Place.HOME: 21.5,
-    Place.WORK: 22.3,
-    Place.OUTDOORS: 0.0,
-    Place.VEHICLE: 21.5,
-    Place.SHOP: 20.5,
-    Place.GYM: 20.5,
-    Place.POOL: 28.0,
-    Place.SHOWER: 33.0,
-}
-PRESSURE_NOISE: Final = {  # hPa, mean spread that is not climbing: norms alt_sd_* (still 0.015 with sensor, car 0.06)
-    Place.HOME: 0.004,
-    Place.WORK: 0.006,
-    Place.OUTDOORS: 0.018,
-    Place.VEHICLE: 0.05,
-    Place.SHOP: 0.012,
-    Place.GYM: 0.012,
-    Place.POOL: 0.03,
-    Place.SHOWER: 0.006,
-}
-FLOOR_METRES: Final = 2.8  # metres between floors; 0.3 hPa (norms alt_floor)
+FLOOR_METRES: Final = 2.8  # metres between floors; 0.3 hPa (norm alt_floor)
 EFFORT_PER_STEP: Final = 0.0035  # share of heart rate reserve a step a minute: +20 bpm at 40-60 steps (Fitabase)
+STAIRS_PER_BOUT: Final = 0.10  # share of bouts of steps that lead over a floor: 6 to 10 floors a day, judgement
+BOUT_SPREAD: Final = 1.25  # SD of ln(length of a bout of steps): Fitabase
+BOUT_STEPS: Final = 10.5  # steps, median of a bout that lasts one minute: Fitabase
+BOUT_GROWTH: Final = 0.5  # power of a bout's length in its steps a minute: 10 in one minute, 24 in five (Fitabase)
+FEWEST_STEPS: Final = 4.0  # steps: what happens below is a shuffle; 5 % of stepping minutes have under 5 (Fitabase)
+STRETCH_MINUTES: Final = 20.0  # minutes, median stretch of one kind of leisure or work; SD of ln 0.8: judgement
+STRETCH_MEMORY: Final = 0.45  # correlation of neighbouring stretches: judgement after steps' autocorrelation at 1 h
+ARM_MINUTES, SLOPE_MINUTES, AIR_MINUTES, MIND_MINUTES = 9.0, 5.0, 12.0, 45.0  # time constants: judgement
 
-_FEELS: Final = np.array([FEELS[activity] for activity in Activity], dtype=np.float32)
-_CELSIUS: Final = np.array([CELSIUS[place] for place in Place], dtype=np.float32)
-_PRESSURE_NOISE: Final = np.array([PRESSURE_NOISE[place] for place in Place], dtype=np.float32)
-_OUTDOORS, _POOL, _SHOWER = int(Place.OUTDOORS), int(Place.POOL), int(Place.SHOWER)
-_STAIRS: Final = int(Activity.STAIRS)
-_UNIFORMS: Final = 6  # uniforms drawn a minute
+_FEELS: Final = np.array([FEELS[activity] for activity in Activity], dtype=np.float64)
+_CELSIUS: Final = np.array([CELSIUS[place] for place in Place], dtype=np.float64)
+_PRESSURE_NOISE: Final = np.array([PRESSURE_NOISE[place] for place in Place], dtype=np.float64)
+_OUTDOORS, _POOL, _SHOWER, _HOME, _WORK = (
+    int(place) for place in (Place.OUTDOORS, Place.POOL, Place.SHOWER, Place.HOME, Place.WORK)
+)
+_REST, _DESK, _CHORES, _STAIRS = (
+    int(activity) for activity in (Activity.REST, Activity.DESK, Activity.CHORES, Activity.STAIRS)
+)
+_INTERVALS, _SETS, _RALLIES = int(Shape.INTERVALS), int(Shape.SETS), int(Shape.RALLIES)
+_NORMALS, _UNIFORMS = 6, 4  # drawn a minute
+
+
+class Stroke(NamedTuple):
+    """Some minutes spent in one way; positions are indices into the canvas."""
+
+    begin: int
+    end: int
+    activity: int
+    place: int
+    effort: float = 0.0  # share of heart rate reserve
+    cadence: float = 0.0  # steps a minute of gait
+    vigour: float = 1.0  # factor on arm movement
+    load: float = 0.0  # arousal, on top of what is there
+    shape: int = 0  # of ``Shape``
+    exercising: bool = False
+    asleep: bool = False
+
+
+class Ground(NamedTuple):
+    """What a day is like where nothing is planned.
+
+    Attributes:
+        work_begin, work_end: Minutes from midnight; equal if there is none.
+        work_place: Of ``Place``.
+        work_on_feet: Share of working time on the feet.
+        leisure_on_feet: Share of leisure on the feet by clock hour, float64 [24].
+        idleness: Share of leisure off the feet in which the hands rest too.
+        lightness: How large a share of this person's reserve a light task takes, 1 for average fitness.
+        stepping: Factor on steps of incidental movement, and on how soon the next ones come.
+        pace: Steps a minute, beyond which nobody walks in passing.
+        arousal: The day's level.
+    """
+
+    work_begin: float
+    work_end: float
+    work_place: int
+    work_on_feet: float
+    leisure_on_feet: NDArray[np.float64]
+    idleness: float
+    lightness: float
+    stepping: float
+    pace: float
+    arousal: float
+
+
+class Drink(NamedTuple):
+    """An evening's alcohol; see ``Routine.alcohol``."""
+
+    begin: float  # minutes from midnight of the day
+    minutes: float  # for which somebody drinks
+    dose: float  # at its peak, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +109,8 @@ class Waking:
         flags: bool [2, n]: water, exercising.
         tracks: float32 [8, n]: intensity, cadence, arm motion, upright, climb, pressure noise, arousal, ambient degC.
         events: Activities, moods and naps, minutes from midnight of the day.
+        meals: (minute from midnight of the day, size in [0, 1]).
+        drink: The evening's alcohol, if any.
     """
 
     start: int
@@ -124,115 +118,307 @@ class Waking:
     flags: NDArray[np.bool_]
     tracks: NDArray[np.float32]
     events: tuple[Event, ...]
+    meals: tuple[tuple[float, float], ...] = ()
+    drink: Drink | None = None
 
 
 class Canvas:
     """The minutes from getting up to lights out; positions are minutes from midnight of the day."""
 
     def __init__(self, start: int, end: int) -> None:
-        n = end - start
         self.start, self.end = start, end
-        self.codes = np.zeros((2, n), dtype=np.uint8)
-        self.stage, self.activity = self.codes
-        self.place = np.zeros(n, dtype=np.uint8)
-        self.effort = np.zeros(n, dtype=np.float32)  # share of heart rate reserve
-        self.cadence = np.zeros(n, dtype=np.float32)  # steps a minute of gait
-        self.vigour = np.ones(n, dtype=np.float32)  # factor on arm movement
-        self.load = np.zeros(n, dtype=np.float32)  # arousal
-        self.exercising = np.zeros(n, dtype=np.bool_)
-        self.taken = np.zeros(n, dtype=np.bool_)  # planned: no errand or stroll may start here
+        self.strokes: list[Stroke] = []
+        self.loads: list[tuple[int, int, float]] = []
         self.events: list[Event] = []
+        self.meals: list[tuple[float, float]] = []
+        self.drink: Drink | None = None
+        self._taken: list[tuple[int, int]] = []  # no errand or stroll may start here
 
-    def span(self, begin: float, minutes: float) -> slice:
+    def span(self, begin: float, minutes: float) -> tuple[int, int]:
         """Indices of ``minutes`` from ``begin``, clipped to the day."""
         n = self.end - self.start
         low = min(max(round(begin) - self.start, 0), n)
-        return slice(low, min(max(round(begin + minutes) - self.start, low), n))
+        return low, min(max(round(begin + minutes) - self.start, low), n)
 
     def free(self, begin: float, minutes: float) -> bool:
         """True if nothing is planned there and it lies within the day."""
-        inside = begin >= self.start and begin + minutes <= self.end
-        return inside and not self.taken[self.span(begin, minutes)].any()
+        if begin < self.start or begin + minutes > self.end:
+            return False
+        low, high = self.span(begin, minutes)
+        return all(high <= taken[0] or taken[1] <= low for taken in self._taken)
 
     def next_free(self, begin: float, minutes: float) -> float | None:
         """First start from ``begin`` on, in steps of ten minutes over three hours, at which nothing is planned yet."""
         return next((b for b in (begin + 10.0 * step for step in range(19)) if self.free(b, minutes)), None)
 
-    def paint(self, where: slice, activity: Activity, place: Place, effort: float = 0.0, cadence: float = 0.0) -> None:
-        """Spend the minutes ``where`` like this."""
-        self.activity[where] = activity
-        self.place[where] = place
-        self.effort[where] = effort
-        self.cadence[where] = cadence
-        self.taken[where] = True
+    def paint(
+        self,
+        where: tuple[int, int],
+        activity: Activity,
+        place: Place,
+        *,
+        effort: float = 0.0,
+        cadence: float = 0.0,
+        vigour: float = 1.0,
+        load: float = 0.0,
+        shape: Shape = Shape.STEADY,
+        label: str = "",
+        asleep: bool = False,
+    ) -> None:
+        """Spend the minutes ``where`` like this; with a ``label`` the watch logs them as exercise."""
+        if where[1] <= where[0]:
+            return
+        self.strokes.append(Stroke(*where, activity, place, effort, cadence, vigour, load, shape, bool(label), asleep))
+        self._taken.append(where)
+        if label:
+            self.note("activity", label, where)
 
-    def note(self, kind: str, label: str, where: slice) -> None:
+    def note(self, kind: str, label: str, where: tuple[int, int]) -> None:
         """Write the minutes ``where`` into the diary."""
-        self.events.append(Event(kind, label, self.start + where.start, self.start + where.stop))
+        self.events.append(Event(kind, label, self.start + where[0], self.start + where[1]))
 
-    def trace(self, since: int, rng: np.random.Generator, *, lightness: float, stepping: float) -> Waking:
+    def trace(self, since: int, key: Key, ground: Ground) -> Waking:
         """What body and watch feel from minute ``since`` on.
 
         Args:
-            since: First minute to return, from midnight; earlier ones cost little.
-            rng: The day's stream. It yields the same numbers whatever ``since`` is.
-            lightness: How large a share of this person's reserve a light task takes, 1 for average fitness.
-            stepping: Factor on the steps of incidental movement.
+            since: First minute to return, from midnight.
+            key: The day's. The minutes are the same whatever ``since`` is.
+            ground: What the day is like beside what is painted.
         """
         n = self.end - self.start
         first = min(max(since - self.start, 0), n)
-        outdoors = 15.0 + 6.5 * rng.standard_normal()  # degC, the day's mean: judgement, no season
-        indoors = 1.2 * rng.standard_normal()  # degC: judgement
-        uniforms = rng.random((n, _UNIFORMS), dtype=np.float32)
-        tracks = np.zeros((8, n), dtype=np.float32)
-        layers = (self.stage, self.activity, self.place, self.effort, self.cadence, self.vigour, self.load)
-        tables = (_FEELS, _CELSIUS, _PRESSURE_NOISE)
-        _feel(tracks, first, self.start, layers, tables, uniforms, (outdoors, indoors, lightness, stepping))
-        water = (self.place == _SHOWER) | (self.place == _POOL)
+        codes = np.zeros((2, n), dtype=np.uint8)
+        flags = np.zeros((2, n), dtype=np.bool_)
+        tracks = np.empty((8, n), dtype=np.float32)
+        strokes = np.array(self.strokes, dtype=np.float64).reshape(-1, len(Stroke._fields))
+        loads = np.array(self.loads, dtype=np.float64).reshape(-1, 3)
+        _paint(codes, flags, tracks, self.start, strokes, loads, *chances(key, n), ground)
         return Waking(
             start=self.start + first,
-            codes=self.codes[:, first:],
-            flags=np.stack([water[first:], self.exercising[first:]]),
+            codes=codes[:, first:],
+            flags=flags[:, first:],
             tracks=tracks[:, first:],
             events=tuple(self.events),
+            meals=tuple(self.meals),
+            drink=self.drink,
         )
 
 
-@numba.njit(cache=True)
-def _feel(tracks, first, start, layers, tables, uniforms, factors):  # type: ignore[no-untyped-def]
-    """Fill ``tracks`` [8, n] from minute ``first`` on; see ``Waking.tracks`` and ``Canvas.trace``."""
-    stage, activity, place, effort, gait, vigour, load = layers
-    feels, celsius, pressure_noise = tables
-    outdoors, indoors, lightness, stepping = factors
-    for i in range(first, len(activity)):
-        what, where, u = activity[i], place[i], uniforms[i]
-        floor, arm, upright, chance, steps, hills = feels[what]
-        wave = -np.log1p(-u[0])  # exponential, mean 1: few large, many small
+@compiled
+def chances(key: Key, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Standard normals [n, 6] and uniforms in [0, 1) [n, 4], float32, that live under ``key``."""
+    normals = np.empty((n, _NORMALS), dtype=np.float32)
+    uniforms = np.empty((n, _UNIFORMS), dtype=np.float32)
+    counter = np.uint64(0)
+    for i in range(n):
+        for j in range(0, _NORMALS, 2):
+            word = bits(key, counter)
+            counter += np.uint64(1)
+            normals[i, j] = normal(low_half(word), word)
+            normals[i, j + 1] = normal(high_half(word), word)
+        for j in range(0, _UNIFORMS, 2):
+            word = bits(key, counter)
+            counter += np.uint64(1)
+            uniforms[i, j] = (low_half(word) >> 8) * 5.9604644775390625e-08  # 24 bits, 2**-24
+            uniforms[i, j + 1] = (high_half(word) >> 8) * 5.9604644775390625e-08
+    return normals, uniforms
 
+
+@compiled
+def _paint(
+    codes: Codes,
+    flags: Flags,
+    tracks: Singles,
+    start: int,
+    strokes: Floats,
+    loads: Floats,
+    normals: Singles,
+    uniforms: Singles,
+    ground: Ground,
+) -> None:
+    """Fill ``codes``, ``flags`` and ``tracks`` (see ``Waking``); ``start`` is the first minute's clock."""
+    n = codes.shape[1]
+    place = np.zeros(n, dtype=np.uint8)
+    vigour = np.ones(n)
+    demand = np.zeros(n)
+    gait = np.zeros(n)
+    load = np.zeros(n)
+    _lay_ground(codes[1], place, vigour, load, start, normals, uniforms, ground)
+    for s in range(len(strokes)):
+        _lay_stroke(codes, flags[1], place, vigour, demand, gait, load, strokes[s], normals)
+    for s in range(len(loads)):
+        for i in range(int(loads[s, 0]), int(loads[s, 1])):
+            load[i] += loads[s, 2]
+    _take_steps(codes, gait, tracks[1], normals, uniforms, ground)
+    _feel(codes, flags[0], place, vigour, demand, load, tracks, start, normals, uniforms, ground)
+
+
+@compiled
+def _lay_ground(
+    activity: Codes,
+    place: Codes,
+    vigour: Floats,
+    load: Floats,
+    start: int,
+    normals: Singles,
+    uniforms: Singles,
+    ground: Ground,
+) -> None:
+    """Leisure and work: a chain of stretches that are quiet, busy with the hands, or on the feet."""
+    n = len(activity)
+    i = 0
+    leaning = normals[0, 3] if n else 0.0  # standard normal: inclined to be on the feet
+    while i < n:
+        clock = start + i
+        at_work = ground.work_begin <= clock < ground.work_end
+        feet = ground.work_on_feet if at_work else ground.leisure_on_feet[clock // 60 % 24]
+        leaning = STRETCH_MEMORY * leaning + np.sqrt(1.0 - STRETCH_MEMORY**2) * normals[i, 2]
+        share = 1.0 / (1.0 + np.exp(1.702 * leaning))  # about uniform, low when inclined
+        if share < feet:
+            what = _CHORES
+        elif uniforms[i, 0] < (0.12 if at_work else ground.idleness):
+            what = _REST
+        else:
+            what = _DESK
+        end = min(n, i + 1 + int(min(STRETCH_MINUTES * np.exp(0.8 * normals[i, 0]), 150.0)))
+        for j, border in enumerate((ground.work_begin, ground.work_end)):  # work begins and ends on time
+            if start + i < border < start + end and ground.work_begin < ground.work_end:
+                end = int(border) - start + 1 - j
+        strength = np.exp(0.45 * normals[i, 1])
+        for k in range(i, max(end, i + 1)):
+            activity[k] = what
+            vigour[k] = strength
+            place[k] = ground.work_place if at_work else _HOME
+            load[k] = 0.12 if at_work else 0.0
+        i = max(end, i + 1)
+
+
+@compiled
+def _lay_stroke(
+    codes: Codes,
+    exercising: Flags,
+    place: Codes,
+    vigour: Floats,
+    demand: Floats,
+    gait: Floats,
+    load: Floats,
+    stroke: Floats,
+    normals: Singles,
+) -> None:
+    """One stroke of the plan over whatever is there."""
+    begin, end, shape = int(stroke[0]), int(stroke[1]), int(stroke[8])
+    play = 0.0
+    for i in range(begin, end):
+        minute = i - begin
+        run = 1.0 - 0.35 * np.exp(-minute / 3.0) + 0.04 * np.sin(minute / 7.0)  # warming up, rolling terrain
+        if shape == _INTERVALS:
+            run += 0.20 if np.sin(1.5708 * minute + 0.4) > 0.0 else -0.20  # four minutes a round
+        elif shape == _SETS:
+            run += 0.30 if np.sin(1.2566 * minute + 0.4) > 0.0 else -0.30  # five minutes a set with its pause
+        elif shape == _RALLIES:
+            play = 0.7 * play + 0.71 * normals[i, 4]
+            run += 0.15 * play
+        codes[0, i] = 1 if stroke[10] > 0.0 else 0
+        codes[1, i] = np.uint8(stroke[2])
+        place[i] = np.uint8(stroke[3])
+        demand[i] = stroke[4] * max(run, 0.1)
+        gait[i] = stroke[5] * (0.55 if i == begin or i == end - 1 else 1.0)  # a bout rarely begins on the minute
+        vigour[i] = stroke[6]
+        load[i] += stroke[7]
+        exercising[i] = stroke[9] > 0.0
+
+
+@compiled
+def _take_steps(
+    codes: Codes, gait: Floats, cadence: Singles, normals: Singles, uniforms: Singles, ground: Ground
+) -> None:
+    """Steps of each minute into ``cadence``: gait where it is planned, else bouts between pauses."""
+    stepping = ground.stepping
+    left = pace = 0.0  # minutes of the present bout to come, its steps a minute
+    pause = 3.0
+    before = 255
+    for i in range(codes.shape[1]):
+        what = codes[1, i]
+        bout, typical, spread = _FEELS[what, 3], _FEELS[what, 4], _FEELS[what, 5]
+        z = normals[i]
         if gait[i] > 0.0:
-            cadence = gait[i] * (0.96 + 0.07 * u[1] if gait[i] > 120.0 else 0.86 + 0.22 * u[1])
-            if i > 0 and gait[i] != gait[i - 1]:
-                cadence *= 0.35 + 0.55 * u[2]  # a bout rarely begins on the minute
-        else:
-            cadence = 1.0 + steps * stepping * wave if u[2] < chance and stage[i] == 0 else 0.0
-        light = lightness * floor
+            if gait[i] > 60.0:
+                steps = gait[i] * min(max(0.97 + 0.05 * z[0], 0.7), 1.1)
+            else:
+                steps = gait[i] * np.exp(min(0.4 * z[0], 1.0) - 0.05)
+            cadence[i] = min(steps, 210.0)
+            left, before = 0.0, what
+            continue
+        cadence[i] = 0.0
+        if bout == 0.0 or codes[0, i] > 0:
+            left, before = 0.0, what
+            continue
+        if what != before and left <= 0.0:
+            pause = typical * np.exp(spread * z[3]) / stepping * uniforms[i, 1]
+        before = what
+        if left <= 0.0:
+            pause -= 1.0
+            if pause > 0.0:
+                continue
+            left = min(bout * np.exp(BOUT_SPREAD * z[1]), 25.0)
+            pace = BOUT_STEPS * stepping * max(left, 0.7) ** BOUT_GROWTH * np.exp(0.42 * z[2])
+            if what <= _CHORES and uniforms[i, 2] < STAIRS_PER_BOUT:
+                codes[1, i] = _STAIRS
+        steps = pace * np.exp(0.45 * z[0])
+        cadence[i] = max(ground.pace * (1.0 - np.exp(-steps / ground.pace)), FEWEST_STEPS)  # nobody potters faster
+        if codes[1, i] <= _DESK and cadence[i] > 12.0:
+            codes[1, i] = _CHORES  # got up
+        left -= 1.0
+        if left <= 0.0:
+            pause = 1.0 + typical * np.exp(spread * z[3]) / stepping
+
+
+@compiled
+def _feel(
+    codes: Codes,
+    water: Flags,
+    place: Codes,
+    vigour: Floats,
+    demand: Floats,
+    load: Floats,
+    tracks: Singles,
+    start: int,
+    normals: Singles,
+    uniforms: Singles,
+    ground: Ground,
+) -> None:
+    """What every minute asks of the body and shows to the watch, into ``tracks`` (see ``Waking``)."""
+    keep_arm, keep_slope = np.exp(-1.0 / ARM_MINUTES), np.exp(-1.0 / SLOPE_MINUTES)
+    keep_air, keep_mind = np.exp(-1.0 / AIR_MINUTES), np.exp(-1.0 / MIND_MINUTES)
+    n = codes.shape[1]
+    outdoors = 15.0 + 6.5 * normals[0, 0] if n else 0.0  # degC, the day's mean: judgement, no season
+    indoors = 1.2 * normals[0, 1] if n else 0.0  # degC: judgement
+    arm = slope = air = mind = 0.0
+    for i in range(n):
+        what, where, z = codes[1, i], place[i], normals[i]
+        cadence = tracks[1, i]
+        arm = keep_arm * arm + np.sqrt(1.0 - keep_arm**2) * z[4]
+        slope = keep_slope * slope + np.sqrt(1.0 - keep_slope**2) * z[5]
+        air = keep_air * air + np.sqrt(1.0 - keep_air**2) * z[2]
+        mind = keep_mind * mind + np.sqrt(1.0 - keep_mind**2) * z[3]
+        light = ground.lightness * _FEELS[what, 0]
         if what <= _STAIRS:
-            light += lightness * EFFORT_PER_STEP * min(cadence, 60.0)
-
+            light += ground.lightness * EFFORT_PER_STEP * min(cadence, 60.0)
         if what == _STAIRS:  # one floor or two, up or down
-            climb = FLOOR_METRES * (1.0 if u[4] < 0.5 else -1.0) * (2.0 if u[5] > 0.6 else 1.0)
+            climb = FLOOR_METRES * (1.0 if uniforms[i, 3] < 0.5 else -1.0) * (2.0 if uniforms[i, 1] > 0.6 else 1.0)
         else:
-            climb = hills * 2.45 * (u[4] + u[5] - 1.0)  # triangular, SD 1
+            climb = _FEELS[what, 6] * min(max(slope, -3.0), 3.0)
         if where == _OUTDOORS:  # warmest at 15 h
-            air = outdoors + 4.0 * np.sin(2.0 * np.pi * ((start + i) / 1440.0 - 0.375))
+            celsius = outdoors + 4.0 * np.sin(2.0 * np.pi * ((start + i) / 1440.0 - 0.375))
         else:
-            air = celsius[where] + indoors
-
-        tracks[0, i] = min(max(effort[i] * (0.96 + 0.08 * u[1]), light), 1.0)
-        tracks[1, i] = min(cadence, 210.0)
-        tracks[2, i] = arm * vigour[i] * (0.35 - 0.65 * np.log1p(-u[3]))
-        tracks[3, i] = min(upright + (0.5 if cadence > 12.0 else 0.0), 1.0)
-        tracks[4, i] = climb
-        tracks[5, i] = pressure_noise[where] * (0.4 + 0.6 * wave)
-        tracks[6, i] = min(max(load[i], 0.0), 1.5)
-        tracks[7, i] = air
+            celsius = _CELSIUS[where] + indoors
+        water[i] = where in (_POOL, _SHOWER)
+        tracks[0, i] = min(max(demand[i] * (1.0 + 0.03 * arm), light), 1.0)
+        tracks[2, i] = _FEELS[what, 1] * vigour[i] * np.exp(0.50 * arm + 0.22 * z[0] - 0.15)
+        tracks[3, i] = min(_FEELS[what, 2] + (0.5 if cadence > 12.0 else 0.0), 1.0)
+        tracks[4, i] = min(max(climb, -15.0), 15.0)
+        tracks[5, i] = _PRESSURE_NOISE[where] * np.exp(0.50 * air + 0.30 * z[1] - 0.17)
+        tracks[6, i] = min(max(load[i] + ground.arousal + 0.09 * mind, 0.0), 1.5)
+        tracks[7, i] = celsius
+        if codes[0, i] > 0:  # dozing
+            tracks[0, i], tracks[2, i], tracks[6, i] = 0.0, 0.15 * tracks[2, i], 0.0

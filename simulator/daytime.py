@@ -1,61 +1,64 @@
 """Daytime: how a person spends the hours between getting up and lights out.
 
-Layers are painted over each other as a day is planned: leisure and work first, then commute, exercise, errands, walks,
-a shower, perhaps a nap; ``simulator.canvas`` turns them into minutes. Shares of time follow LifeSnaps (two thirds of
-waking hours sedentary, 227 min/day of light activity, 8,400 steps), logged activities and moods follow Table 19 of
-LSM-1 (arXiv:2410.13638).
+Layers are painted over a ground of leisure and work as the day is planned: commute, exercise, meals, a shower,
+errands, walks, perhaps a nap; ``simulator.canvas`` turns them into minutes. Shares of time follow LifeSnaps (two
+thirds of waking hours sedentary, 227 min/day of light activity, 8,400 steps), logged activities and moods follow
+Table 19 of LSM-1 (arXiv:2410.13638).
 """
 
 import math
+from collections.abc import Iterator
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.canvas import Activity, Canvas, Place, Waking
-from simulator.night import Stage, weekday_of
-from simulator.population import ACTIVITY_SHARES, Person, pick
-from simulator.randomness import stream
+from simulator.activities import SPORTS, Activity, Place
+from simulator.canvas import Canvas, Drink, Ground, Waking, chances
+from simulator.circumstances import Circumstances, circumstances
+from simulator.noise import time_key
+from simulator.population import Person
 
-Office = tuple[float, float]
-"""Begin and end of work, minutes from midnight; equal if there is none."""
-
-
-class Sport(NamedTuple):
-    """A class of exercise: medians from the Compendium of Physical Activities, LSM-1 figure 14 and tracker reports."""
-
-    activity: Activity
-    place: Place
-    minutes: float  # median length of a bout
-    effort: float  # mean share of heart rate reserve
-    cadence: float  # steps a minute that the arm shows
-
-
-SPORTS: Final = {
-    "walking": Sport(Activity.WALKING, Place.OUTDOORS, 32.0, 0.30, 104.0),
-    "running": Sport(Activity.RUNNING, Place.OUTDOORS, 34.0, 0.72, 160.0),
-    "biking": Sport(Activity.BIKING, Place.OUTDOORS, 50.0, 0.56, 5.0),
-    "swimming": Sport(Activity.SWIMMING, Place.POOL, 40.0, 0.55, 8.0),
-    "elliptical": Sport(Activity.ELLIPTICAL, Place.GYM, 30.0, 0.57, 120.0),
-    "hiit": Sport(Activity.HIIT, Place.GYM, 30.0, 0.64, 50.0),
-    "strength": Sport(Activity.STRENGTH, Place.GYM, 40.0, 0.40, 18.0),
-    "weightlifting": Sport(Activity.WEIGHTLIFTING, Place.GYM, 50.0, 0.37, 14.0),
-}
 LOGGED_WALK_MINUTES: Final = 10  # minutes: shortest walk that trackers log by themselves (Fitbit SmartTrack, 10-15)
-MOODS: Final = {  # share of logged moods (LSM-1 Table 19), and what each adds to arousal (judgement, kept small)
-    "content": (29.71, -0.04),
-    "frustrated": (11.65, 0.22),
-    "excited": (5.52, 0.22),
-    "calm": (31.73, -0.10),
-    "stressed": (21.39, 0.32),
-}
+MOODS: Final = {  # share of logged moods (LSM-1 Table 19), what each adds to arousal and how it follows the spirits
+    "content": (0.2971, -0.04, 0.30),
+    "frustrated": (0.1165, 0.22, -0.40),
+    "excited": (0.0552, 0.22, 0.35),
+    "calm": (0.3173, -0.10, 0.15),
+    "stressed": (0.2139, 0.32, -0.40),
+}  # both of the latter judgement, kept small
 MOODS_PER_DAY: Final = 1.0  # judgement: moods are logged about daily by those who do
+STUDENT_WALKING: Final = 1.25  # factor on walks between classes: judgement
 
 CHORES_BY_HOUR: Final = np.array(  # share of leisure on the feet: most at 9-12 and 17-20 (steps by clock, LifeSnaps)
-    [0.14] * 6 + [0.16, 0.21, 0.27, 0.32, 0.34, 0.31, 0.27, 0.21, 0.17, 0.20, 0.27, 0.34, 0.38, 0.33, 0.25] + [0.16] * 3
+    [0.10] * 6 + [0.16, 0.21, 0.27, 0.32, 0.34, 0.31, 0.29, 0.23, 0.20, 0.22, 0.27, 0.32, 0.36, 0.32, 0.22] + [0.14] * 3
 )
-STRETCHES: Final = 110  # stretches of one kind of leisure or work that are drawn: far more than a day holds
+_DICE_ROWS: Final = 40  # rows of six normals and four uniforms: more than a day's plan takes
+
+
+class _Dice:
+    """The day's random numbers, one after another."""
+
+    def __init__(self, normals: list[float], uniforms: list[float]) -> None:
+        self._normals: Iterator[float] = iter(normals)
+        self._uniforms: Iterator[float] = iter(uniforms)
+
+    def z(self) -> float:
+        """A standard normal."""
+        return next(self._normals)
+
+    def u(self) -> float:
+        """A uniform in [0, 1)."""
+        return next(self._uniforms)
+
+    def count(self, mean: float, most: int) -> int:
+        """A Poisson number, at most ``most``."""
+        rest, term, number = self.u() - math.exp(-mean), math.exp(-mean), 0
+        while rest >= 0.0 and number < most:
+            number += 1
+            term *= mean / number
+            rest -= term
+        return number
 
 
 def spend(person: Person, day: int, start: date, rise: int, bed: int, since: int | None = None) -> Waking:
@@ -69,28 +72,45 @@ def spend(person: Person, day: int, start: date, rise: int, bed: int, since: int
         bed: When the light goes out, minutes from its midnight; may be above 1440.
         since: Return only the minutes from here on; all by default. It changes none of them.
     """
-    rng = stream(person.seed, person.index, day, "day")
-    weekday = weekday_of(day, start)
-    works = person.works and weekday < 5 and rng.random() > 0.06  # share of weekdays off: judgement
+    today = circumstances(person, day, start)
+    normals, uniforms = chances(time_key(person.seed, person.index, day, "plan"), _DICE_ROWS)
+    dice = _Dice(normals.ravel().tolist(), uniforms.ravel().tolist())
     # ln(steps) varies between days with SD 0.38 (LifeSnaps); Saturday is livelier than Sunday (ratio 0.83)
-    liveliness = {5: 1.10, 6: 0.93}.get(weekday, 1.0) * math.exp(0.32 * rng.standard_normal() - 0.04)
-    active = person.activity_level * liveliness
+    liveliness = {5: 1.08, 6: 0.90}.get(today.weekday, 1.0)
+    active = (
+        person.activity_level
+        * liveliness
+        * math.exp(0.24 * dice.z() + 0.08 * today.spirits + 0.20 * today.swing - 0.05)
+    )
+    active *= 1.0 - 0.7 * today.fever
     canvas = Canvas(rise, bed)
-    office = _work_hours(canvas, person, works, rng)
-    _base(canvas, person, office, active, rng)
+    office = _office(canvas, person, today)
+    if today.works:
+        _commute(canvas, person, office, dice)
+    bout_end = _exercise(canvas, person, office, today, dice)
+    _shower(canvas, person, bout_end, dice)
+    _eat(canvas, person, office, dice)
+    _errands(canvas, today, active, dice)
+    _go_out(canvas, today, dice)
+    _walks(canvas, person, office, active, dice)
+    _nap(canvas, person, today, dice)
     canvas.paint(canvas.span(bed - 12, 12), Activity.REST, Place.HOME)  # winding down
-    if works:
-        _commute(canvas, person, office, rng)
-    bout_end = _exercise(canvas, person, office, weekday, rng)
-    _shower(canvas, person, bout_end, rng)
-    _errands(canvas, works, active, rng)
-    _walks(canvas, person, active, rng)
-    _nap(canvas, person, works, rng)
-    _interruptions(canvas, active, rng)
-    _moods(canvas, person, works, rng)
-    # the same task takes a larger share of a smaller reserve: Compendium METs over VO2max
-    lightness = math.pow(32.0 / person.vo2max_ml_kg_min, 0.7)
-    return canvas.trace(rise if since is None else since, rng, lightness=lightness, stepping=math.pow(active, 0.45))
+    _moods(canvas, person, today, dice)
+    ground = Ground(
+        work_begin=office[0],
+        work_end=office[1],
+        work_place=int(Place.HOME if person.commute_by == "home" else Place.WORK),
+        work_on_feet=min(person.work_on_feet * active**0.2 + 0.04, 0.9),
+        leisure_on_feet=CHORES_BY_HOUR * (active**0.6),
+        idleness=min(0.62 + 0.5 * today.fever, 0.95),
+        # the same task takes a larger share of a smaller reserve: Compendium METs over VO2max
+        lightness=math.pow(32.0 / person.vo2max_ml_kg_min, 0.7),
+        stepping=math.pow(active, 0.4),
+        pace=_pace(person),
+        arousal=0.16 + 0.06 * person.anxiety + 0.03 * today.works + 0.05 * dice.z(),
+    )
+    key = time_key(person.seed, person.index, day, "day")
+    return canvas.trace(rise if since is None else since, key, ground)
 
 
 def _pace(person: Person) -> float:
@@ -99,68 +119,51 @@ def _pace(person: Person) -> float:
     return 106.0 + fitness - 0.25 * (person.height_cm - 167.0) - 0.45 * max(person.age_years - 65.0, 0.0)
 
 
-def _work_hours(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> Office:
-    """Begin and end of work, minutes from midnight; equal if there is none."""
-    z_begin, z_hours = rng.standard_normal(2).tolist()
-    if not works:
+def _office(canvas: Canvas, person: Person, today: Circumstances) -> tuple[float, float]:
+    """Begin and end of work, minutes from midnight; equal if there is none. Who oversleeps comes late."""
+    begin, end = today.duty
+    if end <= begin:
         return (0.0, 0.0)
-    ready = 25.0 if person.commute_by == "home" else 40.0 + person.commute_minutes
-    begin = max(60.0 * person.work_start_hours + 10.0 * z_begin, canvas.start + ready)
-    return begin, begin + 505.0 + 40.0 * z_hours  # minutes with the lunch break: US ATUS 8-8.5 h on days worked
+    late = canvas.start + (25.0 if person.commute_by == "home" else 40.0 + person.commute_minutes) - begin
+    return (begin + max(late, 0.0), max(end + (late if late > 0.0 else 0.0), begin + late + 60.0))
 
 
-def _base(canvas: Canvas, person: Person, office: Office, active: float, rng: np.random.Generator) -> None:
-    """Leisure and work: a chain of stretches that are quiet, busy with the hands, or on the feet."""
-    u = rng.random(STRETCHES)
-    z = rng.standard_normal((2, STRETCHES))
-    minutes = np.minimum(14.0 * np.exp(0.75 * z[0]) + 1.0, 75.0).astype(np.int64)  # median 14: judgement
-    n = canvas.end - canvas.start
-    minutes[-1] += n
-    ends = np.cumsum(minutes)
-    stretches = int(np.searchsorted(ends, n)) + 1
-    u, minutes, vigour = u[:stretches], minutes[:stretches], np.exp(0.45 * z[1, :stretches])
-    clock = canvas.start + ends[:stretches] - minutes
-    at_work = (clock >= office[0]) & (clock < office[1])
-    feet = np.where(at_work, person.work_on_feet + 0.06, CHORES_BY_HOUR[clock // 60 % 24] * active**0.7)
-    seated = np.where(u < feet + (1 - feet) * np.where(at_work, 0.85, 0.30), Activity.DESK, Activity.REST)
-    kind = np.where(u < feet, Activity.CHORES, seated)
-    canvas.activity[:] = np.repeat(kind.astype(np.uint8), minutes)[:n]
-    canvas.vigour[:] = np.repeat(vigour.astype(np.float32), minutes)[:n]
-    if office[1] > office[0]:
-        where = canvas.span(office[0], office[1] - office[0])
-        canvas.place[where] = Place.HOME if person.commute_by == "home" else Place.WORK
-        canvas.load[where] = 0.12
-
-
-def _commute(canvas: Canvas, person: Person, office: Office, rng: np.random.Generator) -> None:
+def _commute(canvas: Canvas, person: Person, office: tuple[float, float], dice: _Dice) -> None:
     """To work and back, with the walk at either end."""
     if person.commute_by == "home":
         return
-    delays = (1.0 + 0.15 * np.abs(rng.standard_normal(2))).tolist()
     walk = {"car": 3.0, "transit": 8.0, "walk": 0.0, "bike": 2.0}[person.commute_by]
-    for begin, minutes in (
-        (office[0] - person.commute_minutes * delays[0], person.commute_minutes * delays[0]),
-        (office[1], person.commute_minutes * delays[1]),
-    ):
+    for homeward in (False, True):
+        minutes = person.commute_minutes * (1.0 + 0.15 * abs(dice.z()))
+        begin = office[1] if homeward else office[0] - minutes
         whole = canvas.span(begin, minutes)
         if person.commute_by == "walk":
-            _stroll(canvas, whole, person)
+            _stroll(canvas, whole, person, load=0.05)
         elif person.commute_by == "bike":
-            canvas.paint(whole, Activity.BIKING, Place.OUTDOORS, 0.42, 3.0)
-            _log(canvas, "biking", whole)
+            logged = Activity.BIKING.label if whole[1] - whole[0] >= LOGGED_WALK_MINUTES else ""
+            canvas.paint(whole, Activity.BIKING, Place.OUTDOORS, effort=0.42, cadence=3.0, load=0.05, label=logged)
         else:
-            canvas.paint(whole, Activity.VEHICLE, Place.VEHICLE)
-            _stroll(canvas, canvas.span(begin, min(walk, minutes / 3)), person)
-            _stroll(canvas, canvas.span(begin + minutes - min(walk, minutes / 3), min(walk, minutes / 3)), person)
-        canvas.load[whole] += 0.05
+            canvas.paint(whole, Activity.VEHICLE, Place.VEHICLE, load=0.05)
+            feet = min(walk, minutes / 3)
+            _stroll(canvas, canvas.span(begin, feet), person, load=0.05)
+            _stroll(canvas, canvas.span(begin + minutes - feet, feet), person, load=0.05)
 
 
-def _stroll(canvas: Canvas, where: slice, person: Person, share: float = 0.95) -> None:
+def _stroll(
+    canvas: Canvas, where: tuple[int, int], person: Person, share: float = 0.95, load: float = 0.0, vigour: float = 1.0
+) -> None:
     """Walk outdoors at ``share`` of the person's pace; long enough walks are logged."""
     pace = share * _pace(person)
-    canvas.paint(where, Activity.WALKING, Place.OUTDOORS, _walking_effort(person, pace), pace)
-    if where.stop - where.start >= LOGGED_WALK_MINUTES:
-        _log(canvas, "walking", where)
+    canvas.paint(
+        where,
+        Activity.WALKING,
+        Place.OUTDOORS,
+        effort=_walking_effort(person, pace),
+        cadence=pace,
+        load=load,
+        vigour=vigour,
+        label=Activity.WALKING.label if where[1] - where[0] >= LOGGED_WALK_MINUTES else "",
+    )
 
 
 def _walking_effort(person: Person, pace: float) -> float:
@@ -168,73 +171,82 @@ def _walking_effort(person: Person, pace: float) -> float:
     return min(0.30 * math.pow(max(pace, 0.0) / 105.0, 1.8) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
 
 
-def _log(canvas: Canvas, label: str, where: slice) -> None:
-    if where.stop - where.start >= LOGGED_WALK_MINUTES:
-        canvas.exercising[where] = True
-        canvas.note("activity", label, where)
-
-
-def _exercise(canvas: Canvas, person: Person, office: Office, weekday: int, rng: np.random.Generator) -> int | None:
-    """Perhaps one deliberate bout; the minute at which it ended, or None."""
-    u_any, u_label, u_other, u_slot, u_clock = rng.random(5).tolist()
-    z_length, z_effort = rng.standard_normal(2).tolist()
-    if u_any >= min(person.exercise_per_week / 7.0 * (1.15 if weekday >= 5 else 0.94), 0.95):
+def _exercise(
+    canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, dice: _Dice
+) -> int | None:
+    """The day's deliberate bout, if there is time for it; the minute at which it ended, or None."""
+    z_length, z_effort, u_clock, u_logged, u_noon = dice.z(), dice.z(), dice.u(), dice.u(), dice.u()
+    if today.sport is None:
         return None
-    label = person.favourite_activity
-    if u_label > 0.85:  # share of bouts that are something else: judgement
-        label = pick(ACTIVITY_SHARES, u_other)
-    sport = SPORTS[label]
-    length = min(max(sport.minutes * math.exp(0.38 * z_length), 10.0), 150.0)
-    begin = canvas.next_free(_slot(canvas, office, weekday, length, u_slot, u_clock), length)
+    activity, sport = today.sport, SPORTS[today.sport]
+    length = min(max(sport.minutes * math.exp(0.35 * z_length), 10.0), 330.0)
+    begin = canvas.next_free(_slot(canvas, office, today, length, u_clock, u_noon), length)
     if begin is None:
         return None
     where = canvas.span(begin, length)
-    effort = min(max(sport.effort * (1.0 + 0.14 * z_effort), 0.12), 0.93)
+    effort = min(max(sport.effort * (1.0 + 0.14 * z_effort), 0.08), 0.93)
     cadence = sport.cadence * _pace(person) / 106.0
-    if label == "walking":
-        effort = _walking_effort(person, cadence)
-    canvas.paint(where, sport.activity, sport.place, effort, cadence)
-    canvas.effort[where] *= _profile(sport.activity, where.stop - where.start)
-    canvas.vigour[where] = 1.0
-    canvas.load[where] = 0.1
-    _log(canvas, label, where)
-    return canvas.start + int(where.stop)
+    if activity in (Activity.WALKING, Activity.HIKING):
+        effort = max(_walking_effort(person, cadence), effort if activity == Activity.HIKING else 0.0)
+    canvas.paint(
+        where,
+        activity,
+        sport.place,
+        effort=effort,
+        cadence=cadence,
+        load=0.1,
+        shape=sport.shape,
+        label=activity.label if u_logged < sport.logged else "",
+    )
+    return canvas.start + where[1]
 
 
-def _slot(canvas: Canvas, office: Office, weekday: int, length: float, u_slot: float, u_clock: float) -> float:
-    """When a bout begins: before work, at noon or after work; on free days mostly in the morning (tracker reports)."""
+def _slot(
+    canvas: Canvas, office: tuple[float, float], today: Circumstances, length: float, u_clock: float, u_noon: float
+) -> float:
+    """When a bout begins: before work, at noon or after work; on free days in the morning or the afternoon."""
     morning = canvas.start + 15.0 + 60.0 * u_clock
-    if office[1] <= office[0]:  # free: mornings 0.6, afternoons 0.4
-        return morning + 60.0 if u_slot < 0.6 else 840.0 + 270.0 * u_clock
-    if u_slot < 0.30 and morning + length + 20.0 < office[0]:
-        return morning
-    if u_slot < 0.30 and canvas.start + length + 25.0 < office[0]:
-        return canvas.start + 8.0
-    if u_slot > 0.90 and length < 50.0 and weekday < 5:
+    if office[1] <= office[0]:
+        return morning + 45.0 if today.early else max(840.0 + 270.0 * u_clock, morning + 60.0)
+    if today.early:
+        return morning if morning + length + 20.0 < office[0] else canvas.start + 8.0
+    if u_noon > 0.85 and length < 50.0 and office[0] < 700.0:
         return 715.0 + 40.0 * u_clock
-    return max(office[1] + 40.0, 990.0) + 90.0 * math.pow(u_clock, 1.5)
+    if office[1] > 1200.0:  # late or night shift: before it
+        return max(morning + 60.0, office[0] - 300.0 + 60.0 * u_clock)
+    return max(office[1] + 40.0, 960.0) + 90.0 * math.pow(u_clock, 1.5)
 
 
-def _profile(activity: Activity, minutes: int) -> NDArray[np.float32]:
-    """Shape of effort over a bout, mean near 1 after the first minutes, float32 [minutes]."""
-    minute = np.arange(minutes, dtype=np.float32)
-    shape: NDArray[np.float32] = (
-        1.0 - 0.35 * np.exp(-minute / 3.0) + 0.04 * np.sin(minute / 7.0)
-    )  # warming up, rolling terrain
-    if activity in (Activity.HIIT, Activity.STRENGTH, Activity.WEIGHTLIFTING):
-        period, swing = (4.0, 0.22) if activity == Activity.HIIT else (5.0, 0.30)  # minutes a set with its pause
-        shape += np.float32(swing) * np.sign(np.sin(2.0 * np.pi * minute / period + 0.4))
-    return shape
-
-
-def _errands(canvas: Canvas, works: bool, active: float, rng: np.random.Generator) -> None:
-    """Drive somewhere, spend time there on the feet, drive back."""
-    u = rng.random((2, 4)).tolist()
-    chance = 0.22 if works else 0.42
-    for u_any, u_clock, u_drive, u_stay in u:
-        if u_any >= chance * min(active, 1.6):
+def _eat(canvas: Canvas, person: Person, office: tuple[float, float], dice: _Dice) -> None:
+    """Three meals at the person's hours, or what the day leaves of them, and sometimes a snack."""
+    habit = person.meal_shift_minutes
+    works = office[1] > office[0]
+    for usual, size, minutes, kept in (
+        (canvas.start + 40.0, 0.50, 12.0, 0.82),  # breakfast: 15-20 % of adults skip it (NHANES)
+        (735.0 + 0.5 * habit, 0.75, 25.0, 0.92),
+        (1125.0 + habit, 1.0, 32.0, 0.97),
+        (945.0 + habit, 0.30, 6.0, 0.35),
+    ):
+        z_clock, z_size, u_any = dice.z(), dice.z(), dice.u()
+        clock = usual + 18.0 * z_clock
+        if works and clock > office[0] and usual > 1000.0 and office[1] < 1300.0:
+            clock = max(clock, office[1] + 45.0)  # dinner waits until one is home
+        length = minutes * math.exp(0.3 * z_size)
+        if u_any > kept or not canvas.free(clock, length):
             continue
-        begin = 1000.0 + 170.0 * u_clock if works else 570.0 + 540.0 * u_clock
+        at_work = works and office[0] <= clock < office[1] and person.commute_by != "home"
+        canvas.meals.append((clock, min(size * math.exp(0.25 * z_size), 1.0)))
+        canvas.paint(canvas.span(clock, length), Activity.DESK, Place.WORK if at_work else Place.HOME, vigour=0.8)
+
+
+def _errands(canvas: Canvas, today: Circumstances, active: float, dice: _Dice) -> None:
+    """Drive somewhere, spend time there on the feet, drive back."""
+    chance = (0.22 if today.works else 0.42) * min(active, 1.6) * (1.0 - today.fever)
+    for _ in range(2):
+        u_any, u_clock, u_drive, u_stay = dice.u(), dice.u(), dice.u(), dice.u()
+        if u_any >= chance:
+            continue
+        begin = 1000.0 + 170.0 * u_clock if today.works else 570.0 + 540.0 * u_clock
         drive, stay = 6.0 + 18.0 * u_drive, 15.0 + 50.0 * u_stay**2
         if canvas.free(begin, 2 * drive + stay):
             canvas.paint(canvas.span(begin, drive), Activity.VEHICLE, Place.VEHICLE)
@@ -242,26 +254,45 @@ def _errands(canvas: Canvas, works: bool, active: float, rng: np.random.Generato
             canvas.paint(canvas.span(begin + drive + stay, drive), Activity.VEHICLE, Place.VEHICLE)
 
 
-def _walks(canvas: Canvas, person: Person, active: float, rng: np.random.Generator) -> None:
-    """Perhaps a real walk, and short ones over the day; those of ten minutes and more are logged."""
-    count = 1 + min(int(rng.poisson(7.0 * active**0.7)), 30)
-    u_clock = rng.random(count)
-    minutes = np.minimum(2.6 * active**0.3 * np.exp(0.75 * rng.standard_normal(count)), 40.0)
-    share = 0.60 + 0.40 * rng.random(count)  # of the person's pace: strolls and brisk walks
-    if rng.random() < 0.42 * active:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
-        minutes[0] = min(25.0 * math.exp(0.45 * rng.standard_normal()), 100.0)
-        share[0] = 0.90 + 0.12 * rng.random()
+def _go_out(canvas: Canvas, today: Circumstances, dice: _Dice) -> None:
+    """The evening's drinks, over two hours or more."""
+    u_clock, z_length = dice.u(), dice.z()
+    if today.drinks <= 0.0:
+        return
+    minutes = (60.0 + 150.0 * today.drinks) * math.exp(0.3 * z_length)
+    begin = min(max(1110.0 + 90.0 * u_clock, today.duty[1] + 60.0), canvas.end - minutes - 30.0)
+    if begin > canvas.start + 240.0:
+        canvas.drink = Drink(begin=begin, minutes=minutes, dose=today.drinks)
+
+
+def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: float, dice: _Dice) -> None:
+    """Perhaps a walk for its own sake, one in the lunch break, and short ones over the day."""
+    level = active * (STUDENT_WALKING if person.work == "student" else 1.0)
     waking = canvas.end - canvas.start
-    begins = canvas.start + 25.0 + (waking - 110.0) * u_clock
-    for begin, length, part in zip(begins.tolist(), minutes.tolist(), share.tolist(), strict=True):
-        where = canvas.span(begin, length)
-        if where.stop > where.start and not canvas.taken[where].any():
-            _stroll(canvas, where, person, part)
+    own, noon = dice.u() < 0.48 * level, dice.u() < 0.30 * level
+    if own:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
+        u_when = dice.u()
+        begin = canvas.start + 45.0 + (waking - 150.0) * u_when
+        if office[0] < office[1] < 1140.0:  # mostly before dinner
+            begin = office[1] + 20.0 + 130.0 * u_when
+        wanted = canvas.next_free(begin, 25.0)
+        if wanted is not None:
+            length = min(24.0 * math.exp(0.45 * dice.z()), 100.0)
+            if canvas.free(wanted, length):
+                _stroll(canvas, canvas.span(wanted, length), person, 0.92 + 0.12 * dice.u())
+    if noon and office[1] > office[0]:
+        begin, length = office[0] + 210.0 + 60.0 * dice.u(), 10.0 * math.exp(0.4 * dice.z())
+        if canvas.free(begin, length):
+            _stroll(canvas, canvas.span(begin, length), person, 0.88)
+    for _ in range(dice.count(3.0 * level**0.8, 12)):
+        begin, length = canvas.start + 25.0 + (waking - 110.0) * dice.u(), 3.5 * math.exp(0.55 * dice.z())
+        if canvas.free(begin, length):
+            _stroll(canvas, canvas.span(begin, min(length, 25.0)), person, 0.62 + 0.38 * dice.u())
 
 
-def _shower(canvas: Canvas, person: Person, bout_end: int | None, rng: np.random.Generator) -> None:
+def _shower(canvas: Canvas, person: Person, bout_end: int | None, dice: _Dice) -> None:
     """One shower on most days: after exercise, in the morning or in the evening."""
-    u_any, u_clock, u_length = rng.random(3).tolist()
+    u_any, u_clock, u_length = dice.u(), dice.u(), dice.u()
     if u_any > 0.88 and bout_end is None:  # share of days with a shower: judgement
         return
     morning = canvas.start + 6.0 + 20.0 * u_clock
@@ -273,53 +304,34 @@ def _shower(canvas: Canvas, person: Person, bout_end: int | None, rng: np.random
         canvas.paint(canvas.span(begin, minutes), Activity.CHORES, Place.SHOWER)
 
 
-def _nap(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
-    """Perhaps a nap, early in the afternoon; older and free people take more."""
-    u_any = rng.random()
-    z_clock, z_length = rng.standard_normal(2).tolist()
-    chance = 0.03 if works else 0.16 + 0.004 * max(person.age_years - 55.0, 0.0)  # a day: judgement after UK Biobank
-    begin, length = 875.0 + 75.0 * z_clock, min(max(35.0 * math.exp(0.5 * z_length), 12.0), 110.0)
-    if u_any < chance and canvas.free(begin - 5.0, length + 10.0):
+def _nap(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> None:
+    """Perhaps a nap: mid-morning, after lunch, in the late afternoon, or before a night shift."""
+    u_any, u_block, z_clock, z_length = dice.u(), dice.u(), dice.z(), dice.z()
+    chance = person.naps * (0.45 if today.works else 1.4) + 0.5 * today.fever
+    # shares of nap time by clock: 9-11 h 0.34, 13-15 h 0.14, 15-17 h 0.19, 17-19 h 0.22 (norms nap_clock_*)
+    clock = 605.0 if u_block < 0.27 else 835.0 if u_block < 0.51 else 960.0 if u_block < 0.77 else 1070.0
+    if today.duty[1] > 1440.0:
+        chance, clock = 0.6, today.duty[0] - 220.0  # judgement: most sleep before their first night
+    begin, length = clock + 30.0 * z_clock, min(max(42.0 * math.exp(0.45 * z_length), 12.0), 120.0)
+    if u_any < chance and canvas.free(begin - 5.0, length + 10.0) and begin > canvas.start + 120.0:
         where = canvas.span(begin, length)
-        canvas.paint(where, Activity.REST, Place.HOME)
-        canvas.stage[where] = Stage.LIGHT
-        canvas.vigour[where] = 0.15
-        canvas.load[where] = -1.0
+        canvas.paint(where, Activity.REST, Place.HOME, asleep=True)
         canvas.note("sleep", "nap", where)
 
 
-def _interruptions(canvas: Canvas, active: float, rng: np.random.Generator) -> None:
-    """Getting up for a minute or three, and stairs: wherever somebody sits or potters about."""
-    n = canvas.end - canvas.start
-    rises = min(int(rng.poisson(30.0 * active**0.6)), 70)
-    steps = rng.random(rises) * 34.0 + 12.0
-    at = (rng.random(rises) * (n - 8)).astype(np.int64) + 4
-    longer = rng.random(rises) < 0.5
-    for minute, kept in ((at + 1, longer), (at, np.ones(rises, dtype=np.bool_))):
-        kept &= (canvas.activity[minute] <= Activity.DESK) & (canvas.stage[minute] == Stage.AWAKE)
-        canvas.activity[minute[kept]] = Activity.CHORES
-        canvas.cadence[minute[kept]] = steps[kept]
-    stairs = (rng.random(min(int(rng.poisson(6.0 * active**0.6)), 30)) * (n - 8)).astype(np.int64) + 4
-    stairs = stairs[(canvas.activity[stairs] <= Activity.CHORES) & ~canvas.taken[stairs]]
-    canvas.activity[stairs] = Activity.STAIRS
-    canvas.cadence[stairs] = 30.0 + 40.0 * rng.random(len(stairs))
-
-
-def _moods(canvas: Canvas, person: Person, works: bool, rng: np.random.Generator) -> None:
-    """Moods that the diary holds, each for a while, and the day's drift of arousal."""
-    count = min(int(rng.poisson(MOODS_PER_DAY)), 5)
-    u = rng.random((count, 3))
-    labels, shares = list(MOODS), np.array([share for share, _ in MOODS.values()])
+def _moods(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> None:
+    """Moods that the diary holds, each for a while; who somebody is and how the day goes tilt what they are."""
+    spirits = 0.6 * person.temper + 0.7 * today.spirits
+    weights = [share * math.exp(tilt * spirits) for share, _, tilt in MOODS.values()]
     if person.anxiety:
-        shares = shares * np.array([0.85, 1.2, 0.9, 0.8, 1.5])  # judgement
-    edges = np.cumsum(shares) / shares.sum()
-    for u_label, u_clock, u_length in u:
-        label = labels[min(int(np.searchsorted(edges, u_label, side="right")), len(labels) - 1)]
+        weights = [w * more for w, more in zip(weights, (0.85, 1.2, 0.9, 0.8, 1.5), strict=True)]  # judgement
+    total = sum(weights)
+    for _ in range(dice.count(MOODS_PER_DAY, 5)):
+        u_label, u_clock, u_length = dice.u() * total, dice.u(), dice.u()
+        for label, weight in zip(MOODS, weights, strict=True):  # noqa: B007  (the last one stays)
+            u_label -= weight
+            if u_label < 0.0:
+                break
         where = canvas.span(canvas.start + 30 + (canvas.end - canvas.start - 150) * u_clock, 25.0 + 75.0 * u_length)
-        canvas.load[where] += MOODS[label][1]
+        canvas.loads.append((*where, MOODS[label][1] * person.reactivity))
         canvas.note("mood", label, where)
-    n = canvas.end - canvas.start
-    knots = rng.standard_normal(n // 30 + 2)  # one every 30 min
-    drift = np.interp(np.arange(n), 30.0 * np.arange(len(knots)), knots)
-    level = 0.16 + 0.06 * person.anxiety + 0.03 * works + 0.05 * rng.standard_normal()
-    canvas.load += (level + 0.09 * drift).astype(np.float32)

@@ -14,7 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.canvas import Activity, Waking
+from simulator.activities import Activity
+from simulator.canvas import EFFORT_PER_STEP, Waking
+from simulator.circumstances import fever
 from simulator.daytime import spend
 from simulator.night import Night, Stage, night_times, sleep
 from simulator.population import Person
@@ -25,6 +27,10 @@ __all__ = ["LEAD_IN_MINUTES", "Activity", "Routine", "Stage", "live", "live_thro
 
 LEAD_IN_MINUTES: Final = 180
 """Minutes of the evening before: three time constants of the slowest latent process (skin temperature, 60 min)."""
+DIGESTION_MINUTES: Final = 480  # minutes after which a meal is forgotten
+_DIGESTED: Final = np.exp(-np.arange(DIGESTION_MINUTES) / 60.0) - np.exp(-np.arange(DIGESTION_MINUTES) / 10.0)
+"""Highest after 21 minutes, a fifth of that after two hours: postprandial heart rate (Kearney 1995), judgement."""
+SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,11 +118,12 @@ def live_through(person: Person, days: range, start: date) -> Iterator[Routine]:
             evening = spend(person, day - 1, start, rise, last.times.bed + MINUTES_PER_DAY, since=since)
         coming = sleep(person, day + 1, start)
         waking = spend(person, day, start, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
-        yield _compose(evening, last, waking, coming)
+        feverish = fever(person, day * MINUTES_PER_DAY - LEAD_IN_MINUTES, LEAD_IN_MINUTES + MINUTES_PER_DAY)
+        yield _compose(evening, last, waking, coming, feverish)
         evening, last = waking, coming
 
 
-def _compose(evening: Waking, last: Night, waking: Waking, coming: Night) -> Routine:
+def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feverish: NDArray[np.float32]) -> Routine:
     """The calendar day cut out of two waking stretches and two nights."""
     minutes = LEAD_IN_MINUTES + MINUTES_PER_DAY
     codes = np.zeros((2, minutes), dtype=np.uint8)
@@ -130,6 +137,8 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night) -> Rou
     for night, shift in ((last, 0), (coming, MINUTES_PER_DAY)):
         into, out = _overlap(night.times.bed + shift, len(night.stage))
         codes[0, into] = night.stage[out]
+        tracks[0, into] = EFFORT_PER_STEP * night.cadence[out]
+        tracks[1, into] = night.cadence[out]
         tracks[2, into] = night.arm_motion[out]
         tracks[7, into] = night.bed_celsius
     intensity, cadence, arm_motion, upright, climb, pressure_noise, arousal, ambient = tracks
@@ -147,15 +156,39 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night) -> Rou
         ambient_celsius=ambient,
         water=flags[0],
         exercising=flags[1],
-        digesting=np.zeros(minutes, dtype=np.float32),
-        alcohol=np.zeros(minutes, dtype=np.float32),
-        fever=np.zeros(minutes, dtype=np.float32),
+        digesting=_digest(evening, waking),
+        alcohol=_drink(evening, waking),
+        fever=feverish,
         events=_diary(evening, last, waking, coming),
         nights=(
             (last.times.bed, last.times.rise),
             (coming.times.bed + MINUTES_PER_DAY, coming.times.rise + MINUTES_PER_DAY),
         ),
     )
+
+
+def _digest(evening: Waking, waking: Waking) -> NDArray[np.float32]:
+    """``Routine.digesting`` of two waking stretches' meals."""
+    out = np.zeros(LEAD_IN_MINUTES + MINUTES_PER_DAY)
+    peak = _DIGESTED.max()
+    for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
+        for clock, size in piece.meals:
+            into, part = _overlap(round(clock) + shift, DIGESTION_MINUTES)
+            out[into] += (size / peak) * _DIGESTED[part]
+    return np.minimum(out, 1.0).astype(np.float32)
+
+
+def _drink(evening: Waking, waking: Waking) -> NDArray[np.float32]:
+    """``Routine.alcohol`` of two evenings: up while somebody drinks, down at a constant rate."""
+    out = np.zeros(LEAD_IN_MINUTES + MINUTES_PER_DAY, dtype=np.float32)
+    for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
+        if piece.drink is None:
+            continue
+        begin, minutes, dose = piece.drink
+        since = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY) - (begin + shift)
+        level = np.minimum(dose * since / minutes, dose - SOBERING_PER_MINUTE * (since - minutes))
+        out = np.maximum(out, level.astype(np.float32))
+    return out
 
 
 def _overlap(start: int, length: int) -> tuple[slice, slice]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from simulator.daytime import SPORTS
-from simulator.population import LOGGED_LABELS, POPULATIONS, Person, Population
+from simulator.activities import LOGGED_LABELS, OF_LABEL, SPORTS
+from simulator.population import POPULATIONS, WORK, Person, Population
 from simulator.vendors import VENDORS
 
 SEED, N = 20240304, 3000
@@ -49,13 +49,18 @@ def test_a_person_depends_on_nobody_else_and_lies_within_a_body(name: str, seed:
     assert 38 <= person.resting_hr_bpm < person.max_hr_bpm - 15
     assert 0 < person.worn_nights < 1
     assert person.favourite_activity in LOGGED_LABELS
+    assert person.work in WORK
+    assert person.works == (person.work != "none")
     assert person.charging_habit in {"evening", "morning", "overnight", "desk"}
     assert population.vendor(seed, index).name in population.vendor_shares
     json.dumps(asdict(person))
 
 
 def test_sports_and_labels_agree() -> None:
-    assert set(SPORTS) == set(LOGGED_LABELS)
+    assert len(SPORTS) == 20
+    assert tuple(activity.label for activity in SPORTS) == LOGGED_LABELS == tuple(OF_LABEL)
+    lsm1 = {"biking", "elliptical", "hiit", "strength", "swimming", "running", "walking", "weightlifting"}
+    assert set(LOGGED_LABELS[:8]) == lsm1  # Table 19
 
 
 def test_marginals_are_those_of_table_2(people: list[Person]) -> None:

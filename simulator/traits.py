@@ -1,0 +1,245 @@
+"""Traits: how body, conditions, habits, heart and wear hang together in one person.
+
+Each function draws one group of a ``Person``'s fields from a stream of its own and from the groups before it.
+Correlations follow published regressions, each cited on its line ("judgement" where no figure was found, "norm" for a
+row of the project's table of norms).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from simulator.activities import liking
+from simulator.vendors import Vendor
+
+if TYPE_CHECKING:
+    from simulator.population import Population
+
+WORK_SHARES: Final = {  # of people under 62 with a job; BLS: 16 % work outside daytime, 4 % nights; feet: judgement
+    "office": 0.61,
+    "feet": 0.24,
+    "shift": 0.11,
+    "night": 0.04,
+}
+STUDYING: Final = ((23.0, 0.42), (30.0, 0.06), (200.0, 0.004))  # (age below, share): US college enrolment, rounded
+WORKING: Final = ((62.0, 0.78), (70.0, 0.30), (200.0, 0.05))  # (age below, share): judgement after BLS
+AGE_SKEW: Final = {
+    "18-39": 0.85,
+    "80-94": 1.8,
+    "60-79": 1.35,
+}  # power on the uniform within a bracket; SD 14 y (Quer 2020)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What the rest of a person is drawn from."""
+
+    age_years: float
+    sex: str
+    male: float  # 1, 0, or 0.5 where not specified
+    height_cm: float
+    bmi_kg_m2: float
+    vigour: float  # standard normal: the part of activity and fitness that neither age nor BMI explains
+
+
+def age_bounds(bracket: str) -> tuple[float, float]:
+    """First and last year (exclusive) of "first-last".
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    first, _, last = bracket.partition("-")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 120):
+        raise ValueError(f"Population.age_shares has bracket {bracket!r}, expected 'first-last' in years, e.g. '18-39'")
+    return float(first), float(last) + 1.0
+
+
+def pick(shares: Mapping[str, float], u: float) -> str:
+    """The key at which the running share passes ``u`` in [0, 1)."""
+    rest = u * sum(shares.values())
+    for key, share in shares.items():
+        rest -= share
+        if rest < 0:
+            return key
+    return max(shares, key=lambda key: shares[key])
+
+
+def draw_body(population: "Population", rng: np.random.Generator) -> Body:
+    """Age, sex, height and BMI."""
+    u_sex, u_bracket, u_age = rng.random(3)
+    z_height, z_bmi, vigour = rng.standard_normal(3)
+    sex = pick(population.sex_shares, u_sex)
+    bracket = pick(population.age_shares, u_bracket)
+    low, high = age_bounds(bracket)
+    age = low + (high - low) * u_age ** AGE_SKEW.get(bracket, 1.0)
+    age = min(max(age + population.age_shift_years, 18.0), 95.0)
+    male = {"male": 1.0, "female": 0.0}.get(sex, 0.5)
+    # cm by sex: NHANES 2009-12, SD 7.2-7.6; 0.06 cm/y after 45: judgement
+    height = 161.8 + 14.0 * male + 7.4 * z_height - 0.06 * max(age - 45.0, 0.0)
+    # ln(kg/m2) by age: NHANES 2011-14 means rise 18-39 to 40-59 by 5 % and fall by 10 % after 80
+    by_age = -0.030 + 0.045 * min(max(age - 30.0, 0.0) / 20.0, 1.0) - 0.10 * min(max(age - 72.0, 0.0) / 12.0, 1.0)
+    residual_sd = math.sqrt(max(population.bmi_log_sd**2 - 0.02**2, 0.0))
+    bmi = population.bmi_factor * population.bmi_median_kg_m2 * math.exp(by_age + residual_sd * z_bmi)
+    return Body(
+        age_years=float(age),
+        sex=sex,
+        male=male,
+        height_cm=float(height),
+        bmi_kg_m2=float(min(max(bmi, 15.5), 60.0)),
+        vigour=float(vigour),
+    )
+
+
+def logistic(x: float) -> float:
+    """Probability of log odds ``x``."""
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+def draw_conditions(body: Body, rng: np.random.Generator) -> dict[str, Any]:
+    """Self-reported conditions: hypertension near 26 % of the LSM mix, anxiety 23 % of women and 14 % of men."""
+    u_hypertension, u_anxiety = rng.random(2)
+    # odds by age and BMI: NHANES 2011-14 prevalences 23, 55, 72 % by age, halved to self-report (norms: 26 %)
+    hypertension = -1.42 + 0.058 * (body.age_years - 46.0) + 0.075 * (body.bmi_kg_m2 - 28.0) + 0.20 * body.male
+    # past-year anxiety disorder 23.4 % of women, 14.3 % of men (National Comorbidity Survey); falls with age
+    anxiety = -1.20 - 0.61 * body.male - 0.018 * (body.age_years - 46.0)
+    return {
+        "hypertension": bool(u_hypertension < logistic(hypertension)),
+        "anxiety": bool(u_anxiety < logistic(anxiety)),
+    }
+
+
+def draw_habits(
+    population: "Population", body: Body, conditions: Mapping[str, bool], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Sleep, work, walking and exercise; activity falls with age and BMI and shares ``body.vigour`` with fitness."""
+    z_mid, z_need, z_start, z_walk, z_exercise, z_commute = rng.standard_normal(6)
+    u_works, u_commute, u_favourite, u_feet, u_shower, u_kind, u_roster = rng.random(7)
+    age, bmi, anxiety = body.age_years, body.bmi_kg_m2, conditions["anxiety"]
+    work = _work(population, age, u_works, u_kind)
+    # clock h: 4.2 over all ages, -0.23 h a decade, SD 1.1 (norms msf_*, bed_*); students later (norm bed_students)
+    mid_sleep = 4.00 - 0.023 * (age - 40.0) + 1.05 * z_mid + population.mid_sleep_shift_hours
+    mid_sleep += 1.3 * (work == "student")
+    # min asleep: women 410, men 386 (Fitbit); SD between people 44 (LifeSnaps); anxiety -12 (norm anx_sleep)
+    sleep_need = 424.0 - 23.0 * body.male - 12.0 * anxiety + 40.0 * z_need
+    # clock h: owls get later jobs where they can; SD 1.1: judgement
+    start = 8.4 + 0.15 * (mid_sleep - 4.2) + 1.1 * z_start
+    # ln(steps): NHANES 2011-14 medians: men +19 %, -9 % from 40-59 to 60-79, -45 % after 80; BMI >= 30 -17 %
+    by_age = -0.0027 * (age - 45.0) - 0.036 * max(age - 72.0, 0.0)
+    by_body = 0.10 * (body.male - 0.33) - 0.013 * (bmi - 28.0)
+    by_health = -0.07 * anxiety - 0.06 * conditions["hypertension"]  # norms anx_steps 0.93, htn_steps 0.91 with BMI
+    walking = by_age + by_body + by_health + 0.25 * body.vigour + 0.20 * z_walk
+    # bouts/week other than walks: mean 1.25 (norms act_ls_*, atus_any), most people fewer
+    exercise = 0.85 * math.exp(0.45 * body.vigour + 0.75 * z_exercise - 0.012 * (age - 45.0))
+    commute = pick(
+        {"car": 0.64, "home": 0.20, "transit": 0.09, "walk": 0.06, "bike": 0.01}, u_commute
+    )  # US ACS, rounded
+    if work in {"feet", "shift", "night", "student"} and commute == "home":
+        commute = "walk" if work == "student" else "car"
+    on_feet = 0.04 + 0.22 * u_feet**2.0 if work != "feet" else 0.35 + 0.40 * u_feet  # share: judgement
+    return {
+        "mid_sleep_free_days_hours": float(min(max(mid_sleep, 1.2), 8.5)),
+        "sleep_need_minutes": float(min(max(sleep_need, 280.0), 560.0)),
+        "works": work != "none",
+        "work": work,
+        "roster_phase": float(u_roster),
+        "work_start_hours": float(min(max(start + 1.2 * (work == "student"), 5.5), 12.0)),
+        "activity_level": float(population.activity_factor * math.exp(min(max(walking, -2.2), 1.3))),
+        "exercise_per_week": float(population.exercise_factor * min(exercise, 10.0)),
+        "favourite_activity": pick(liking(body.male, age), u_favourite),
+        "work_on_feet": float(on_feet if work != "shift" else on_feet + 0.25),
+        "commute_by": commute,
+        "commute_minutes": float(min(max(24.0 * math.exp(0.55 * z_commute), 6.0), 90.0)),  # min, US ACS mean 26-28
+        "showers_in_evening": bool(u_shower < 0.38),  # judgement
+    }
+
+
+def _work(population: "Population", age: float, u_works: float, u_kind: float) -> str:
+    """A key of ``Person.work``: as the population has it, or by age."""
+    if population.work_shares:
+        return pick(population.work_shares, u_works)
+    studies = next(share for below, share in STUDYING if age < below)
+    works = next(share for below, share in WORKING if age < below)
+    if u_works < studies:
+        return "student"
+    return pick(WORK_SHARES, u_kind) if u_works < studies + (1.0 - studies) * works else "none"
+
+
+def draw_manners(body: Body, mid_sleep_hours: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Finer habits and temper: what makes one person's days resemble each other."""
+    z_meal, z_drinks, z_ill, z_temper, z_reactive = rng.standard_normal(5)
+    u_drinks, u_early, u_nap = rng.random(3)
+    older = max(body.age_years - 43.0, 0.0)
+    return {
+        "meal_shift_minutes": float(min(max(12.0 * (mid_sleep_hours - 4.2) + 32.0 * z_meal, -90.0), 120.0)),
+        # evenings a week: a third of US adults do not drink; the rest 1.5 in the median (NSDUH, rounded)
+        "drinks_per_week": float(min(1.5 * math.exp(0.9 * z_drinks), 6.5)) if u_drinks > 0.36 else 0.0,
+        "ill_per_year": float(2.2 * math.exp(0.4 * z_ill)),  # adults catch two to three colds a year (CDC)
+        "temper": float(z_temper),
+        "reactivity": float(math.exp(0.35 * z_reactive - 0.06)),  # judgement
+        "trains_early": float(u_early),
+        # share of days with a nap: 0.11 of Fitbit days (norm nap_multi); older people more (UK Biobank, norm nap_ukb)
+        "naps": float(min((0.16 + 0.005 * older) * math.exp(0.6 * (2.0 * u_nap - 1.0)), 0.6)),
+    }
+
+
+def draw_heart(
+    population: "Population",
+    body: Body,
+    conditions: Mapping[str, bool],
+    habits: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Fitness, heart rate, vagal tone and skin; fit people have slower hearts with more variability."""
+    z_fit, z_rest, z_vagal, z_max, z_scl, z_skin = rng.standard_normal(6)
+    age, bmi = body.age_years, body.bmi_kg_m2
+    active = math.log(habits["activity_level"]) + 0.25 * math.log1p(habits["exercise_per_week"])
+    # ml/kg/min: men 43, women 33 at 35 y, -0.35 a year (FRIEND registry, Kaminsky 2015); BMI and activity: judgement
+    fitness = 2.2 * body.vigour + 4.0 * z_fit
+    vo2max = 32.5 + 9.5 * body.male - 0.33 * (age - 35.0) - 0.38 * (bmi - 27.0) + 3.0 * active + fitness
+    vo2max = min(max(vo2max + population.fitness_shift_ml_kg_min, 11.0), 75.0)
+    # bpm: men 63.5, women 66.6, peak near 45 y (Fitbit 2018, 108 billion hours); BMI +0.18 a unit, raised pressure +2.9
+    # (NHANES 2009-12, adjusted; self-reports are half treated, so 1.5); anxiety +1.5; fitness share -0.45 (norms)
+    resting = 64.9 - 2.7 * body.male - 0.0030 * (age - 45.0) ** 2 + 0.15 * (bmi - 28.0)
+    resting += 1.5 * conditions["hypertension"] + 1.5 * conditions["anxiety"] - 3.2 * active
+    resting += 2.2 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 5.6 * z_rest
+    # ln(ms): night medians 52, 43, 34, 28, 24, 23 by decade from 20-29 (Oura and Fitbit tables, recalled); SD of ln 0.4
+    # (LifeSnaps); hypertension -0.12, anxiety g -0.3 (Chalmers 2014)
+    young = min(max(age, 20.0), 72.0)
+    log_rmssd = math.log(56.0) - 0.0235 * (young - 23.0) + 0.00012 * (young - 23.0) ** 2
+    log_rmssd += -0.12 * conditions["hypertension"] - 0.11 * conditions["anxiety"]
+    log_rmssd += 0.022 * fitness - 0.23 * z_rest + 0.19 * z_vagal
+    return {
+        "vo2max_ml_kg_min": float(vo2max),
+        "resting_hr_bpm": float(min(max(resting, 38.0), 105.0)),
+        "max_hr_bpm": float(min(max(208.0 - 0.7 * age + 9.0 * z_max, 120.0), 220.0)),  # bpm: Tanaka 2001, SD 10
+        "rmssd_night_ms": float(min(max(math.exp(log_rmssd), 7.0), 180.0)),
+        "scl_level_microsiemens": float(min(max(0.7 * math.exp(0.9 * z_scl), 0.05), 15.0)),  # uS: E4 SD of ln 0.92
+        "skin_temperature_offset_celsius": float(min(max(0.6 * z_skin, -1.8), 1.8)),  # degC: LifeSnaps SD 0.61
+    }
+
+
+def draw_wear(population: "Population", vendor: Vendor, rng: np.random.Generator) -> dict[str, Any]:
+    """How the watch is worn and charged; habits differ more between people than anything about their bodies."""
+    u_habit, u_water = rng.random(2)
+    # share of worn days with a sleep record: mean 0.735, median over people 0.81 (LifeSnaps)
+    nights = rng.beta(2.3, 0.75)
+    z_count, z_length = rng.standard_normal(2)
+    # charging: evening 45, morning 25, overnight 28 % of daily chargers, overnight 7 % with days of battery (norms)
+    overnight = 0.28 if vendor.battery_days <= 2 else 0.07
+    habit = pick({"overnight": overnight, "evening": 0.45, "morning": 0.25, "desk": 1 - 0.70 - overnight}, u_habit)
+    return {
+        "worn_nights": float(
+            logistic(math.log(nights / (1 - nights) + 1e-12) + math.log(population.worn_nights_factor))
+        ),
+        # 0.1 to 1.0 bouts a day, median 25 min for one, 171 for another (Fitabase, Furberg et al. 2016)
+        "off_wrist_per_day": float(population.off_wrist_factor * min(0.42 * math.exp(0.85 * z_count), 3.0)),
+        "charging_habit": habit,
+        "off_in_water": bool(u_water < 0.40),  # 30-50 % of wearers: judgement
+        "off_wrist_minutes": float(min(max(45.0 * math.exp(0.85 * z_length), 8.0), 360.0)),
+        "unworn_days": float(rng.beta(0.6, 9.0)),  # mean 0.06 (norms), most people none
+        "forgetful": float(rng.beta(1.2, 12.0)),  # mean 0.09: judgement
+        "charge_phase": float(rng.random()),
+    }
