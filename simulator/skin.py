@@ -1,92 +1,156 @@
-"""Skin: temperature and conductance at the wrist, from heat, sleep, sweat and the sympathetic nerves.
+"""Skin: temperature and conductance under the watch, from heat, blood flow, sweat and the sympathetic nerves.
 
-Temperature: the wrist is a distal site; its vessels open before and during sleep (+2 to 2.5 degC [1]), close when
-exercise starts, and its surface follows the air. Conductance: a person's log-normal tonic level, raised by warm
-air, arousal and the evening, multiplied by exercise sweat that dries over tens of minutes, with storms of activity
-in deep sleep [2].
+Temperature is a balance: blood brings heat to the wrist, air (or water, or a bed's warm air) takes it away, and the
+skin lies between the two by the share of each. Vessels open before and in sleep [1], after a meal, with alcohol and
+in the heat of long exercise; they close when exercise starts, under stress and in the cold. So a person with open
+vessels is warmer, and air matters less to them, as it does to everybody asleep.
 
-[1] Wei & Boger, JMIR mHealth uHealth 9:e26462, 2021, Table 5.
-[2] Sano, Picard & Stickgold, Int. J. Psychophysiology, 2014.
+Conductance is the tonic level of sweat: a person's log-normal level, times heat (warm air, work, fever, alcohol),
+times arousal and water, which moisten fast and dry slowly, times slow changes of hours and days. Deep sleep has storms
+of sympathetic activity [2]. A minute's value follows LSM-1 [3]: the level is smoothed by a median over five minutes;
+the value is the centre and the slope the steepness of a line through a minute of it. ``reference.conductance`` makes
+the same from single sweat bursts at sensor rate.
+
+[1] Wei & Boger, JMIR mHealth uHealth 9:e26462, 2021, Table 5. [2] Sano, Picard & Stickgold, Int. J. Psychophysiology,
+2014. [3] Narayanswamy, Liu et al., arXiv:2410.13638, section 3.1 and Table 18.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simulator.kinetics import relax
-from simulator.noise import Floats, Key, uniform, wander, white
+from simulator.noise import Floats, Key, bits, compiled, lane_key, unit, wander
 from simulator.population import Person
 from simulator.routine import Activity, Routine, Stage
 
-_AWAKE_CELSIUS: Final = 32.1  # degC, seated indoors at 22 degC; between 31.2 (Stress-Predict) and 32.5 [1]
-_INDOORS_CELSIUS: Final = 22.0  # degC, where the ambient effects are zero while awake
-_IN_BED_CELSIUS: Final = 28.5  # degC, and while asleep: the air between wrist and blanket; judgement
-_SLEEP_RISE_CELSIUS: Final = 2.3  # degC, asleep over awake: 2.48 young, 2.04 older [1]
-_SLEEP_RISE_PER_YEAR: Final = -0.010  # degC a year of age from 40 on [1]
-_REST_RISE_CELSIUS: Final = 0.7  # degC, lying or sitting quietly: half of the rise that precedes sleep (0.6 in 10 min)
-_EXERCISE_DROP_CELSIUS: Final = 2.6  # degC per unit of new intensity: -0.8 in 15 min (thermoregulation literature)
-_EXERCISE_WARMTH_CELSIUS: Final = 1.2  # degC per unit of sustained intensity: the rebound
-_AMBIENT_SLOPE_AWAKE: Final = 0.25  # degC per degC of air, awake (thermal physiology literature)
-_AMBIENT_SLOPE_ASLEEP: Final = 0.10  # degC per degC of air, under a blanket; judgement
-_WATER_CELSIUS: Final = 1.5  # degC, warm shower; judgement
-_CIRCADIAN_CELSIUS: Final = 0.25  # degC, cosine half amplitude apart from sleep; judgement
-_CIRCADIAN_PEAK_HOURS: Final = 3.6  # clock time, acrophase 4.1 young and 3.05 older [1]
-_TEMPERATURE_MINUTES: Final = 12.0  # min, skin's time constant; 10 to 15 for a strapped sensor, judgement
+BLOOD_CELSIUS: Final = 35.4  # degC, blood that reaches the wrist: 36.8 less what veins take back; judgement
+FEVER_CELSIUS: Final = 2.5  # degC, blood over normal in a fever of 39.5
+SKIN_MINUTES: Final = 12.0  # min, time constant of skin and case seated indoors; 10 to 15 for a strapped sensor [1]
+SEATED_FLOW: Final = (
+    3.5  # heat from blood over heat to air, seated at 22 degC: skin three quarters of the way from air to blood
+)
+INDOORS_CELSIUS: Final = 22.0  # degC, air in which neither vessels nor sweat glands are asked for anything
+_SLEEP_LOG: Final = 0.62  # ln(flow), asleep over awake: skin 2.5 degC warmer young, 2.0 older, bed included [1]
+_SLEEP_LOG_PER_YEAR: Final = -0.012  # ln(flow) a year of age from 40 on [1]
+_AGE_LOG_PER_YEAR: Final = (
+    0.006  # ln(flow) a year of age from 40 on, always: older wrists as warm asleep, warmer awake [1]
+)
+_REST_LOG: Final = 0.25  # ln(flow), lying quietly: with the bed's air the 0.6 degC in the 10 min before sleep (norms)
+_OWN_LOG: Final = 0.60  # ln(flow) per degC of a person's offset: people differ by 2.2 awake (E4), 0.6 asleep (norms)
+_OWN_CELSIUS: Final = 0.35  # degC per degC of the offset that is the sensor's place, whatever the flow; judgement
+_EFFORT_LOG: Final = -1.6  # ln(flow) per unit of new intensity: -0.8 degC in 15 min of exercise (norm tmp_exercise_dip)
+_WORK_LOG: Final = 0.9  # ln(flow) per unit of sustained intensity: the heat's way out; judgement
+_SUSTAINED_MINUTES: Final = 20.0  # min, until work is felt as heat; judgement
+_REFLEX_LOG: Final = 0.02  # ln(flow) per degC of air: vessels open in the warm; slope 0.25 to 0.3 in all (norms)
+_AROUSAL_FLOW_LOG: Final = -0.12  # ln(flow) per unit of arousal: distal skin 0.3 degC colder; judgement
+_ALCOHOL_FLOW_LOG: Final = 0.40  # ln(flow) at a heavy evening's peak: distal skin 1 degC warmer; judgement
+_FEVER_FLOW_LOG: Final = 0.25  # ln(flow) in a high fever once it stands; judgement
+_MEAL_FLOW_LOG: Final = 0.08  # ln(flow) at a large meal's height; judgement
+_CIRCADIAN_FLOW_LOG: Final = 0.12  # ln(flow), cosine half amplitude apart from sleep; judgement
+_CIRCADIAN_PEAK_HOURS: Final = 3.6  # clock time of greatest flow, acrophase 4.1 young and 3.05 older [1]
+_WIND: Final = 0.8  # heat to the air added per 100 steps a minute: the arm swings through it; judgement
+_GESTURE: Final = 0.35  # heat to the air added by arms at chores; judgement
+_WATER: Final = 4.0  # heat to water over heat to air, less 1: judgement
+_FLOW_NOISE: Final = (0.23, 0.16, 0.10)  # ln(flow), SD of 12 min, of an hour and of a day: SD in 55 min 0.44 degC (E4)
+_STRAP_CELSIUS: Final = 0.42  # degC, SD from day to day of how the watch sits: nights differ by 0.51 (norms)
+_COLDEST, _WARMEST = 16.0, 40.5  # degC, skin that still wears a watch
 
-_HEAT_LOG_PER_CELSIUS: Final = 0.08  # ln(uS) per degC of air (thermal sweating literature)
+HEAT_LOG_PER_CELSIUS: Final = 0.08  # ln(uS) per degC of warmth (thermal sweating literature; norm scl_heat)
+COLD_SHARE: Final = 0.5  # of it below neutral warmth, where no gland works and skin only dries; judgement
+HEAT_RISE_MINUTES: Final = 8.0  # min, body warmth and with it sweat follow heat; judgement
+HEAT_FALL_MINUTES: Final = 25.0  # min, sweat dries; judgement
+STIR_RISE_MINUTES: Final = 3.0  # min, ducts fill; judgement
+STIR_FALL_MINUTES: Final = 12.0  # min, ducts empty and skin dries; judgement
+NERVE_MINUTES: Final = 2.0  # min, skin takes up and gives off water
+_LEVEL_MICROSIEMENS: Final = 1e-9  # uS, below which a minute counts as level
+DRY_MICROSIEMENS: Final = 0.01  # uS, skin without any sweat; judgement
+SATURATION_MICROSIEMENS: Final = 45.0  # uS, that no sweating exceeds; palms reach 40 (ambulatory EDA literature)
+_WORK_CELSIUS: Final = 32.0  # degC of warmth per unit of intensity above a stroll: factor 5 after vigorous exercise
+_STROLL_INTENSITY: Final = 0.15  # share of reserve from which work warms; judgement
+_FEVER_SWEAT_CELSIUS: Final = 9.0  # degC of warmth in a high fever: sweat doubles; judgement
+_ALCOHOL_SWEAT_CELSIUS: Final = 3.0  # degC of warmth at a heavy evening's peak; judgement
+_MEAL_SWEAT_CELSIUS: Final = 1.5  # degC of warmth at a large meal's height; judgement
+_ORDINARY_LOG: Final = 0.45  # ln(uS), what an ordinary waking hour adds to rest: median 0.41 seated (E4)
 _EVENING_LOG: Final = 0.18  # ln(uS), cosine half amplitude: 17-20 h over 8-10 h is 1.4 (ambulatory EDA literature)
 _EVENING_PEAK_HOURS: Final = 19.0  # clock time of its peak; same source
 _AROUSAL_LOG: Final = 0.30  # ln(uS) per unit of arousal; judgement
-_SWEAT_LOG: Final = 2.6  # ln(uS) per unit of sustained intensity: factor 5 ten minutes after vigorous exercise
-_SWEAT_RISE_MINUTES: Final = 8.0  # min; judgement
-_SWEAT_DRY_MINUTES: Final = 25.0  # min; judgement
-_MOISTURE_MINUTES: Final = 2.0  # min, skin takes up and gives off water: slope's lag-1 autocorrelation .45 (E4)
-_SATURATION_MICROSIEMENS: Final = 45.0  # uS, that no sweating exceeds; palms reach 40 (ambulatory EDA literature)
-_STORM_LOG: Final = 1.2  # ln(uS) at a storm's peak in deep sleep; judgement after [2]
+_WET_LOG: Final = 1.2  # ln(uS), water between skin and electrodes; judgement
+_STORM_LOG: Final = 4.8  # ln(uS) asked for in the minute a storm breaks: 1.3 at its peak; judgement after [2]
 _STORMS_PER_MINUTE: Final = 0.02  # in deep sleep, a quarter of it in light sleep; judgement after [2]
+_NERVE_NOISE: Final = (0.68, 0.50, 0.58)  # ln(uS), SD of minutes, of an hour and of a day: 0.42 in 55 min (E4)
+_NERVE_FAST_MINUTES: Final = 12.0  # min; ln level .98/.72/.36 at 1/10/60 min with the hour's (real recordings)
+
+_DEEP, _LIGHT, _AWAKE, _RESTING = int(Stage.DEEP), int(Stage.LIGHT), int(Stage.AWAKE), int(Activity.REST)
 
 
-class _Lane:
-    """Noise sequences of the skin under a person's key. Plain numbers: an enum costs Numba 25 us a call."""
+# Noise sequences of the skin under a person's key; plain numbers, which compiled code reads for nothing.
+_FLOW_LANES: Final = (200, 201, 202)  # minutes, hour, day
+_SWEAT_LANES: Final = (203, 204, 205)  # minutes, hour, day
+_STORM_LANE: Final = 207
 
-    TEMPERATURE_FAST = 200
-    TEMPERATURE_SLOW = 201
-    TEMPERATURE_DAY = 202
-    CONDUCTANCE_FAST = 203
-    CONDUCTANCE_SLOW = 204
-    CONDUCTANCE_DAY = 205
-    CONDUCTANCE_WHITE = 206
-    STORM = 207
+
+Singles = NDArray[np.float32]
+Codes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+
+class Balance(NamedTuple):
+    """What the wrist's temperature follows, by minute; each float64 [lead_in + 1440].
+
+    Attributes:
+        blood_celsius: Temperature of the blood that arrives.
+        air_celsius: Temperature of what is around the wrist.
+        flow: Heat from blood, in units of the heat that still air takes.
+        cooling: Heat taken by what is around, in the same unit.
+        strap_celsius: What the sensor shows above the skin: its place and its strap.
+    """
+
+    blood_celsius: Floats
+    air_celsius: Floats
+    flow: Floats
+    cooling: Floats
+    strap_celsius: Floats
+
+
+class Drive(NamedTuple):
+    """What makes skin sweat, by minute; each float64 [lead_in + 1440].
+
+    Attributes:
+        steady_log: ln(uS), the level of these hours: person, clock, drift.
+        nerve_log: ln(uS) asked for by the wandering of sympathetic tone, followed within ``NERVE_MINUTES``.
+        stirred_log: ln(uS) asked for by arousal, storms and water, which moisten fast and dry slowly.
+        warmth_celsius: Warmth above neutral that the body is exposed to: air, work, fever, alcohol.
+    """
+
+    steady_log: Floats
+    nerve_log: Floats
+    stirred_log: Floats
+    warmth_celsius: Floats
 
 
 def skin_temperature(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Floats:
-    """Temperature of the skin under the watch, degC, float64 [lead_in + 1440]."""
-    n = clock_hours.size
-    asleep = routine.stage != Stage.AWAKE
-    resting = ~asleep & (routine.activity == Activity.REST)
-    rise = _SLEEP_RISE_CELSIUS + _SLEEP_RISE_PER_YEAR * max(person.age_years - 40.0, 0.0)
-    slope = np.where(asleep, _AMBIENT_SLOPE_ASLEEP, _AMBIENT_SLOPE_AWAKE)
-    intensity = routine.intensity.astype(np.float64)
-    sustained = relax(intensity, np.array([20.0]), np.array([20.0]))
-    target = (
-        _AWAKE_CELSIUS
-        + person.skin_temperature_offset_celsius
-        + rise * asleep
-        + _REST_RISE_CELSIUS * resting * (1.0 - routine.upright)
-        + slope * (routine.ambient_celsius - np.where(asleep, _IN_BED_CELSIUS, _INDOORS_CELSIUS))
-        + _WATER_CELSIUS * routine.water
-        - _EXERCISE_DROP_CELSIUS * np.maximum(intensity - sustained, 0.0)
-        + _EXERCISE_WARMTH_CELSIUS * sustained
-        - 0.3 * routine.arousal
-    )
-    followed = relax(target, np.array([_TEMPERATURE_MINUTES]), np.array([_TEMPERATURE_MINUTES]))
-    circadian = _CIRCADIAN_CELSIUS * np.cos((clock_hours - _CIRCADIAN_PEAK_HOURS) * (np.pi / 12.0))
-    drift = (
-        0.26 * wander(key, _Lane.TEMPERATURE_FAST, 10.0, first_minute, n)  # degC: SD of 55 min 0.44, Stress-Predict
-        + 0.42 * wander(key, _Lane.TEMPERATURE_SLOW, 60.0, first_minute, n)
-        + 0.42 * wander(key, _Lane.TEMPERATURE_DAY, 700.0, first_minute, n)  # degC: night to night SD 0.51, lag 1 0.15
-    )
-    return np.clip(followed + circadian + drift, 16.0, 40.5)
+    """Minute means of the temperature under the watch, degC, float64 [lead_in + 1440].
+
+    Args:
+        person: Whose skin; the offset is mostly how open their vessels are.
+        routine: The day with its lead-in.
+        key: The person's, from ``noise.time_key``.
+        clock_hours: Clock time of each minute, float64 [lead_in + 1440].
+        first_minute: Absolute minute of the first value; addresses the noise.
+    """
+    return _warm(heat_balance(person, routine, key, clock_hours, first_minute))
+
+
+def heat_balance(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Balance:
+    """What the temperature of the skin follows; arguments as for ``skin_temperature``."""
+    offset, aged = person.skin_temperature_offset_celsius, max(person.age_years - 40.0, 0.0)
+    own_log = _OWN_LOG * offset + _AGE_LOG_PER_YEAR * aged
+    own = (own_log, _OWN_CELSIUS * offset, _SLEEP_LOG + _SLEEP_LOG_PER_YEAR * aged)
+    codes = (routine.stage, routine.activity, routine.water)
+    tracks = (routine.intensity, routine.upright, routine.arm_motion, routine.cadence, routine.arousal)
+    asked = (routine.ambient_celsius, routine.alcohol, routine.fever, routine.digesting)
+    return Balance(*_balance(codes, tracks, asked, own, key, clock_hours, first_minute))
 
 
 def skin_conductance(
@@ -94,47 +158,203 @@ def skin_conductance(
 ) -> tuple[Floats, Floats]:
     """Tonic level, uS, and its slope, uS/min, of the day; float64 [1440] each.
 
-    The level at the end of each minute is the trailing five-minute median of the log level (LSM-1 section 3.1); a
-    minute's value is the centre of the line between two such levels and its slope is their difference.
+    The level at the end of each minute is the median of the five minutes before it, exact for a course that is
+    straight within each minute; a minute's value is the centre of the line between two such levels and its slope is
+    their difference.
+
+    Args:
+        person: Whose skin.
+        routine: The day with its lead-in of at least six minutes.
+        key: The person's, from ``noise.time_key``.
+        clock_hours: Clock time of each minute, float64 [lead_in + 1440].
+        first_minute: Absolute minute of the first value; addresses the noise.
     """
-    n = clock_hours.size
-    day = slice(routine.lead_in_minutes, None)
-    deep = routine.stage == Stage.DEEP
-    odds = _STORMS_PER_MINUTE * (deep + 0.25 * (routine.stage == Stage.LIGHT))
-    storm = (uniform(key, _Lane.STORM, first_minute, n) < odds) * (4.0 * _STORM_LOG)
-    sweat = relax(
-        np.maximum(routine.intensity - 0.25, 0.0) * (_SWEAT_LOG / 0.75),
-        np.array([_SWEAT_RISE_MINUTES]),
-        np.array([_SWEAT_DRY_MINUTES]),
-    )
-    log_level = (
-        np.log(person.scl_level_microsiemens)
-        + _HEAT_LOG_PER_CELSIUS * (routine.ambient_celsius - _INDOORS_CELSIUS)
-        + _EVENING_LOG * np.cos((clock_hours - _EVENING_PEAK_HOURS) * (np.pi / 12.0))
-        + relax(_AROUSAL_LOG * routine.arousal + storm, np.array([3.0]), np.array([10.0]))
-        + sweat
-        + 0.40 * wander(key, _Lane.CONDUCTANCE_FAST, 8.0, first_minute, n)  # ln(uS): SD of 55 min 0.42, Stress-Predict
-        + 0.52 * wander(key, _Lane.CONDUCTANCE_SLOW, 60.0, first_minute, n)
-        + 0.55 * wander(key, _Lane.CONDUCTANCE_DAY, 900.0, first_minute, n)
-        + 0.08 * white(key, _Lane.CONDUCTANCE_WHITE, first_minute, n)
-    )
-    damp = relax(log_level, np.array([_MOISTURE_MINUTES]), np.array([_MOISTURE_MINUTES]))
-    unbounded = np.exp(np.maximum(trailing_median(damp), np.log(0.01)))
-    level = unbounded / (1.0 + unbounded / _SATURATION_MICROSIEMENS)
-    before = level[routine.lead_in_minutes - 1 : -1]
-    return 0.5 * (level[day] + before), np.clip(level[day] - before, -9.5, 9.5)
+    level = _moisten(sweat_drive(person, routine, key, clock_hours, first_minute))
+    ends = five_minute_median(level, routine.lead_in_minutes)
+    return 0.5 * (ends[1:] + ends[:-1]), np.clip(ends[1:] - ends[:-1], -9.5, 9.5)
 
 
-def trailing_median(values: Floats) -> Floats:
-    """Median of each value and the four before it; the first four repeat the first value as their past.
+def sweat_drive(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Drive:
+    """What makes skin sweat; arguments as for ``skin_conductance``."""
+    tracks = (routine.intensity, routine.arousal, routine.ambient_celsius)
+    asked = (routine.alcohol, routine.fever, routine.digesting)
+    own_log = float(np.log(person.scl_level_microsiemens)) - _ORDINARY_LOG
+    return Drive(*_drive(routine.stage, routine.water, tracks, asked, own_log, key, clock_hours, first_minute))
 
-    >>> trailing_median(np.array([1.0, 9.0, 2.0, 3.0, 8.0, 4.0])).tolist()
-    [1.0, 1.0, 1.0, 2.0, 3.0, 4.0]
+
+@compiled
+def daily_cosine(half_amplitude: float, peak_hours: float, clock_hours: Floats) -> Floats:
+    """A cosine of the clock with its peak at ``peak_hours``, for consecutive minutes, by turning a pointer."""
+    out = np.empty(clock_hours.size)
+    angle = (clock_hours[0] - peak_hours) * (np.pi / 12.0)
+    x, y = half_amplitude * np.cos(angle), half_amplitude * np.sin(angle)
+    turn_x, turn_y = np.cos(np.pi / 720.0), np.sin(np.pi / 720.0)
+    for i in range(out.size):
+        out[i] = x
+        x, y = x * turn_x - y * turn_y, x * turn_y + y * turn_x
+    return out
+
+
+@compiled
+def _balance(
+    codes: tuple[Codes, Codes, Flags],
+    tracks: tuple[Singles, ...],
+    asked: tuple[Singles, ...],
+    own: tuple[float, float, float],
+    key: Key,
+    clock_hours: Floats,
+    first_minute: int,
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """The five arrays of ``Balance``."""
+    stage, activity, water = codes
+    intensity, upright, arm_motion, cadence, arousal = tracks
+    ambient, alcohol, fever, digesting = asked
+    own_log, own_celsius, sleep_log = own
+    n = stage.size
+    fast = wander(key, _FLOW_LANES[0], 12.0, first_minute, n)
+    slow = wander(key, _FLOW_LANES[1], 64.0, first_minute, n)
+    strap = wander(key, _FLOW_LANES[2], 700.0, first_minute, n)
+    blood, air, flow, cooling = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    clock = daily_cosine(_CIRCADIAN_FLOW_LOG, _CIRCADIAN_PEAK_HOURS, clock_hours)
+    kept = np.exp(-1.0 / _SUSTAINED_MINUTES)
+    sustained = np.float64(intensity[0])
+    for i in range(n):
+        sustained = intensity[i] + (sustained - intensity[i]) * kept
+        log = own_log + _FLOW_NOISE[0] * fast[i] + _FLOW_NOISE[1] * slow[i] + _FLOW_NOISE[2] * strap[i]
+        if stage[i] != _AWAKE:
+            log += sleep_log
+        elif activity[i] == _RESTING:
+            log += _REST_LOG * (1.0 - upright[i])
+        log += clock[i]
+        log += _EFFORT_LOG * max(intensity[i] - sustained, 0.0) + _WORK_LOG * sustained
+        log += _REFLEX_LOG * (ambient[i] - INDOORS_CELSIUS) + _AROUSAL_FLOW_LOG * arousal[i]
+        log += _ALCOHOL_FLOW_LOG * alcohol[i] + _FEVER_FLOW_LOG * fever[i] + _MEAL_FLOW_LOG * digesting[i]
+        flow[i] = SEATED_FLOW * np.exp(log)
+        blood[i] = BLOOD_CELSIUS + FEVER_CELSIUS * fever[i]
+        air[i] = ambient[i]
+        cooling[i] = 1.0 + _WIND * 0.01 * cadence[i] + _GESTURE * arm_motion[i] + _WATER * water[i]
+        strap[i] = own_celsius + _STRAP_CELSIUS * strap[i]
+    return blood, air, flow, cooling, strap
+
+
+@compiled
+def _warm(balance: Balance) -> Floats:
+    """Minute means of the temperature that follows ``balance``, which is constant within each minute."""
+    blood, air, flow, cooling, strap = balance
+    n = flow.size
+    out = np.empty(n)
+    state = (flow[0] * blood[0] + cooling[0] * air[0]) / (flow[0] + cooling[0])
+    for i in range(n):
+        both = flow[i] + cooling[i]
+        target = (flow[i] * blood[i] + cooling[i] * air[i]) / both
+        rate = both / (SKIN_MINUTES * (1.0 + SEATED_FLOW))
+        kept = np.exp(-rate)
+        gap = state - target
+        out[i] = min(max(target + gap * (1.0 - kept) / rate + strap[i], _COLDEST), _WARMEST)
+        state = target + gap * kept
+    return out
+
+
+@compiled
+def _drive(
+    stage: Codes,
+    water: Flags,
+    tracks: tuple[Singles, ...],
+    asked: tuple[Singles, ...],
+    own_log: float,
+    key: Key,
+    clock_hours: Floats,
+    first_minute: int,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """The four arrays of ``Drive``."""
+    intensity, arousal, ambient = tracks
+    alcohol, fever, digesting = asked
+    n = stage.size
+    nerve = wander(key, _SWEAT_LANES[0], _NERVE_FAST_MINUTES, first_minute, n)
+    slow = wander(key, _SWEAT_LANES[1], 64.0, first_minute, n)
+    steady = wander(key, _SWEAT_LANES[2], 900.0, first_minute, n)
+    stirred, warmth = np.empty(n), np.empty(n)
+    clock = daily_cosine(_EVENING_LOG, _EVENING_PEAK_HOURS, clock_hours)
+    storms = lane_key(key, _STORM_LANE)
+    for i in range(n):
+        stirred[i] = _AROUSAL_LOG * arousal[i] + _WET_LOG * water[i]
+        if stage[i] == _DEEP or stage[i] == _LIGHT:
+            odds = _STORMS_PER_MINUTE * (1.0 if stage[i] == _DEEP else 0.25)
+            if unit(bits(storms, np.uint64(first_minute + i))) < odds:
+                stirred[i] += _STORM_LOG
+        work = _WORK_CELSIUS * max(intensity[i] - _STROLL_INTENSITY, 0.0)
+        ill = _FEVER_SWEAT_CELSIUS * fever[i] + _ALCOHOL_SWEAT_CELSIUS * alcohol[i]
+        warmth[i] = ambient[i] - INDOORS_CELSIUS + work + ill + _MEAL_SWEAT_CELSIUS * digesting[i]
+        steady[i] = own_log + clock[i] + _NERVE_NOISE[2] * steady[i]
+        nerve[i] = _NERVE_NOISE[0] * nerve[i] + _NERVE_NOISE[1] * slow[i]
+    return steady, nerve, stirred, warmth
+
+
+@compiled
+def level_of(log: float, warmth_celsius: float) -> float:
+    """Conductance, uS, at a log level and a warmth above neutral."""
+    share = 1.0 if warmth_celsius > 0.0 else COLD_SHARE
+    sweat = np.exp(log + HEAT_LOG_PER_CELSIUS * share * warmth_celsius)
+    return float(DRY_MICROSIEMENS + sweat / (1.0 + sweat / SATURATION_MICROSIEMENS))
+
+
+@compiled
+def _moisten(drive: Drive) -> Floats:
+    """Level at the end of each minute, uS, before the median; what is asked for is constant within each minute."""
+    steady, nerve, stirred, warmth = drive
+    n = steady.size
+    out = np.empty(n)
+    kept_nerve = np.exp(-1.0 / NERVE_MINUTES)
+    kept_rise, kept_fall = np.exp(-1.0 / STIR_RISE_MINUTES), np.exp(-1.0 / STIR_FALL_MINUTES)
+    kept_warming, kept_cooling = np.exp(-1.0 / HEAT_RISE_MINUTES), np.exp(-1.0 / HEAT_FALL_MINUTES)
+    tone, moist, warm = nerve[0], stirred[0], warmth[0]
+    for i in range(n):
+        tone = nerve[i] + (tone - nerve[i]) * kept_nerve
+        moist = stirred[i] + (moist - stirred[i]) * (kept_fall if moist > stirred[i] else kept_rise)
+        warm = warmth[i] + (warm - warmth[i]) * (kept_cooling if warm > warmth[i] else kept_warming)
+        out[i] = level_of(steady[i] + tone + moist, warm)
+    return out
+
+
+@compiled
+def five_minute_median(level: Floats, first: int) -> Floats:
+    """Median of the five minutes that end with each value, for a course that is straight between values.
+
+    How long the course lies below a level rises with it in straight pieces that meet at the six values, so the
+    median lies on the line between the two values nearest to two and a half minutes from either side.
+
+    Args:
+        level: float64 [n], values at the end of each minute.
+        first: At least 6; the first median returned ends with value ``first - 1``.
+
+    Returns:
+        float64 [n - first + 1].
+
+    >>> import numpy as np
+    >>> five_minute_median(np.arange(8.0), 6).tolist()
+    [2.5, 3.5, 4.5]
     """
-    padded = np.concatenate([np.repeat(values[:1], 4), values])
-    five = [padded[i : i + values.size] for i in range(5)]
-    # The median of five from minima and maxima, six times as fast as sorting: drop the extremes of the first four.
-    low = np.maximum(np.minimum(five[0], five[1]), np.minimum(five[2], five[3]))
-    high = np.minimum(np.maximum(five[0], five[1]), np.maximum(five[2], five[3]))
-    median: Floats = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), five[4]))
-    return median
+    path = level[first - 6 :]
+    n = path.size - 5
+    low, steep = np.empty(n + 4), np.empty(n + 4)  # of each minute
+    for i in range(n + 4):
+        width = max(abs(path[i + 1] - path[i]), _LEVEL_MICROSIEMENS)
+        low[i] = max(path[i], path[i + 1]) - width
+        steep[i] = 1.0 / width
+    out = np.empty(n)
+    for i in range(n):
+        under = min(low[i], low[i + 1], low[i + 2], low[i + 3], low[i + 4])
+        over = np.inf
+        under_minutes, over_minutes = 0.0, 5.0  # for which the course lies below them
+        for k in range(6):
+            value = path[i + k]
+            minutes = 0.0
+            for j in range(5):
+                minutes += min(max((value - low[i + j]) * steep[i + j], 0.0), 1.0)
+            below = minutes <= 2.5 and value > under
+            under, under_minutes = (value, minutes) if below else (under, under_minutes)
+            above = minutes >= 2.5 and value < over
+            over, over_minutes = (value, minutes) if above else (over, over_minutes)
+        between = (2.5 - under_minutes) / max(over_minutes - under_minutes, 1e-9)
+        out[i] = under + (over - under) * between
+    return out
