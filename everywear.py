@@ -71,7 +71,12 @@ class Simulate(Job):
         workers: Processes; the content does not depend on it.
         shard: "i/n": only the i-th of n equal parts of the people, counted from 1. Shards together are the whole.
         start: Date of the first day.
+        engine: processes of this machine, or ray.
+        ray_address: A running Ray cluster whose machines share the folder, as host:port; without it, Ray runs on this
+            machine alone.
     """
+
+    goes_on: ClassVar[bool] = True
 
     people: int
     days: int
@@ -81,31 +86,28 @@ class Simulate(Job):
     workers: int = 1
     shard: str = "1/1"
     start: date = date(2024, 3, 1)
+    engine: Literal["processes", "ray"] = "processes"
+    ray_address: str | None = None
 
     def do(self) -> Result:
         """Do the job."""
         from simulator.cohort import Cohort
-        from simulator.dataset import write_dataset
+        from simulator.generating import cut, simulate
 
         _at_least_one(people=self.people, days=self.days, workers=self.workers)
-        first, after = _shard(self.shard, self.people)
+        shard, shards = _shard(self.shard, self.people)
         with _checked():
             cohort = Cohort(
                 population=_population(self.population, self.vendors),
-                people=after - first,
+                people=self.people,
                 days=self.days,
                 seed=self.seed,
                 start=self.start,
-                first_person=first,
             )
-        asked = {
-            key: str(value) for key, value in dataclasses.asdict(self).items() if key not in ("out", "workers", "json")
-        }
+        total = self.days * sum(len(block) for block in cut(self.people, self.days, shard, shards))
         started = time.monotonic()
-        with _bar("person-days", len(cohort)) as bar:
-            summary = write_dataset(
-                self.out, cohort.recordings(self.workers), cohort.people_table(), made_by=asked, progress=bar
-            )
+        with _bar("person-days", total) as bar, contextlib.redirect_stdout(sys.stderr):  # Ray tells of lost workers
+            summary = simulate(cohort, self.out, shard=shard, shards=shards, engine=self._engine(), progress=bar)
         seconds = time.monotonic() - started
         return {
             "people": summary.people,
@@ -116,6 +118,37 @@ class Simulate(Job):
             "sha256": summary.sha256,
             "path": str(self.out),
         }
+
+    def _engine(self) -> Any:
+        """Who makes the blocks; None: this process."""
+        from simulator.engines import Processes, Ray
+
+        if self.engine == "ray":
+            return Ray(self.workers, self.ray_address)
+        if self.ray_address is not None:
+            raise UsageError(f"ray-address {self.ray_address!r} is of no use without --engine ray")
+        return None if self.workers == 1 else Processes(self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(Job):
+    """Merge dataset folders, such as the shards of one cohort, into one; nothing is read again.
+
+    Example: everywear merge data/shard-1 data/shard-2 --out data/whole
+
+    Attributes:
+        folders: Finished dataset folders; of a sharded cohort, all its shards.
+        out: Folder to write; must not exist yet.
+    """
+
+    folders: Positional[tuple[Path, ...]]
+    out: Path
+
+    def do(self) -> Result:
+        """Do the job."""
+        from simulator.merging import merge_datasets
+
+        return dataclasses.asdict(merge_datasets(self.folders, self.out)) | {"path": str(self.out)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -462,6 +495,7 @@ class Report(Job):
 
 JOBS: dict[str, Callable[..., Any]] = {
     "simulate": Simulate,
+    "merge": Merge,
     "import": Import,
     "realism": Realism,
     "train": Train,
@@ -653,12 +687,11 @@ def _population(name: str, devices: str) -> Any:
 
 
 def _shard(shard: str, people: int) -> tuple[int, int]:
-    """First person and the one after the last of shard "i/n"."""
+    """The numbers of shard "i/n"."""
     found = re.fullmatch(r"(\d+)/(\d+)", shard)
     if not found or not 1 <= int(found[1]) <= int(found[2]) <= people:
         raise UsageError(f"shard {shard!r} is not i/n with 1 <= i <= n <= {people} people")
-    i, n = int(found[1]), int(found[2])
-    return people * (i - 1) // n, people * i // n
+    return int(found[1]), int(found[2])
 
 
 def _pairs(text: str) -> dict[str, str] | None:

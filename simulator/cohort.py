@@ -6,9 +6,6 @@ day or worker changes nobody.
 """
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +15,7 @@ from typing import Final
 
 import pandas as pd
 
+from simulator.engines import live_and_die_with_parent
 from simulator.missingness import find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
@@ -31,6 +29,9 @@ MOST: Final = 10**8  # people, or days of each; more is a slip of the keyboard
 _CHUNK_PERSON_DAYS: Final = 32  # handed to a worker at a time: 12 MB of arrays, a tenth of a second of work
 _CHUNKS_AHEAD: Final = 3  # per worker; what a slow consumer lets pile up
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
+_COLUMN_TYPES: Final = {
+    f.name: f.type for f in fields(Person) if f.name not in _HIDDEN_FIELDS and f.type in (bool, int, float, str)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ class Cohort:
             person = self.person(i)
             facts = {f.name: getattr(person, f.name) for f in fields(person) if f.name not in _HIDDEN_FIELDS}
             rows.append({"person": self.person_id(i), "vendor": self.vendor_of(i).name} | facts)
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows).astype(_COLUMN_TYPES)  # the same in every shard, whatever its people have
 
     def _person_recordings(self, person_index: int) -> Iterator[Recording]:
         person, vendor = self.person(person_index), self.vendor_of(person_index)
@@ -166,7 +167,7 @@ class Cohort:
         people_each = max(1, _CHUNK_PERSON_DAYS // self.days)
         chunks = iter(range(0, self.people, people_each))
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_live_and_die_with_parent)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=live_and_die_with_parent)
         waiting: deque[Future[list[Recording]]] = deque()
         try:
             while True:
@@ -177,23 +178,6 @@ class Cohort:
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _live_and_die_with_parent() -> None:
-    """Make a worker leave interrupts to its parent, and end when the parent is gone.
-
-    A pool's workers wait for work through a pipe of which they hold both ends, so a killed parent would leave them
-    waiting for ever.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make(cohort: Cohort, first: int, last: int) -> list[Recording]:

@@ -37,8 +37,8 @@ from simulator.dataset_layout import (
     VERSION,
     Manifest,
     checked,
-    content_hash,
     digest,
+    people_content,
     schema_of,
     to_arrays,
 )
@@ -213,10 +213,12 @@ class Dataset:
             raise ValueError(f"{len(self)} of {self.manifest.person_days} recordings: only a whole dataset has a hash")
         promised = self.manifest.sha256
         truth, reasons = self._source.has_truth, self._source.has_reasons
-        digests = {(r.person, r.day): digest(r, truth=truth, reasons=reasons) for r in self}
-        found = content_hash(self.people, digests)
-        if found != promised:
-            raise DataError(f"{self.folder}: content has sha256 {found}, expected {promised} ({MANIFEST})")
+        with _reading(self.folder / PEOPLE):
+            content = people_content(pq.read_table(self.folder / PEOPLE))
+        for recording in self:
+            content.add(digest(recording, truth=truth, reasons=reasons))
+        if content.sha256 != promised:
+            raise DataError(f"{self.folder}: content has sha256 {content.sha256}, expected {promised} ({MANIFEST})")
 
     def _groups(self) -> Iterator[tuple[int, int, list[int]]]:
         """Row groups with a recording in this view, in order: part, group, rows."""
@@ -271,7 +273,7 @@ def open_dataset(folder: Path) -> Dataset:
         DataError: Naming the file, the column and what was expected.
     """
     folder = Path(folder)
-    manifest = _manifest(folder)
+    manifest = open_manifest(folder)
     people = _people(folder / PEOPLE)
     names = _part_names(folder, manifest)
     kinds = ["recordings"] + [kind for kind, kept in (("truth", manifest.truth), ("reasons", manifest.reasons)) if kept]
@@ -300,7 +302,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read as Parquet ({reason})") from error
 
 
-def _manifest(folder: Path) -> Manifest:
+def open_manifest(folder: Path) -> Manifest:
+    """What the folder says that it holds, if it is one of ours.
+
+    Raises:
+        DataError: If it is not, or was not written to its end.
+    """
     path = folder / MANIFEST
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected a dataset folder")

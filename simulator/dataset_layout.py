@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from simulator.content import Content
 from simulator.recording import SHAPE, DataError, Reason, Recording
 from simulator.signals import MINUTES_PER_DAY, NAMES, SIGNALS
 
 FORMAT: Final = "everywear dataset"
-VERSION: Final = 1
+VERSION: Final = 2
 MANIFEST: Final = "dataset.json"
 PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events.parquet"
@@ -35,6 +35,7 @@ class Manifest:
         people: Rows of ``people.parquet``.
         person_days: Recordings.
         sha256: Of the content, whatever the order, the parts or the workers.
+        content: Sums that the hash is of (``Content.text``), by which folders are joined without being read.
         truth: Whether the truth under the gaps was kept.
         reasons: Whether the gaps' reasons were kept.
         parts: Paths of the part files below ``recordings/``.
@@ -46,6 +47,7 @@ class Manifest:
     people: int
     person_days: int
     sha256: str
+    content: str
     truth: bool
     reasons: bool
     parts: tuple[str, ...]
@@ -163,24 +165,21 @@ def checked(recording: Recording, where: str) -> Recording:
 def digest(recording: Recording, *, truth: bool, reasons: bool) -> bytes:
     """SHA-256 of what the folder keeps of a recording: unobserved values, which are lost, do not count."""
     events = [(event.kind, event.label, event.start_minute, event.end_minute) for event in recording.events]
-    head = [recording.person, recording.vendor, recording.day, recording.date.isoformat(), events]
+    head = ["recording", recording.person, recording.vendor, recording.day, recording.date.isoformat(), events]
     sha = hashlib.sha256(json.dumps(head).encode())
-    sha.update(np.packbits(recording.observed).tobytes())
-    sha.update(np.where(recording.observed, recording.values, np.float32(0)).astype("<f4").tobytes())
+    sha.update(np.packbits(recording.observed).data)
+    kept = np.where(recording.observed, recording.values, np.float32(0))
+    sha.update(np.ascontiguousarray(kept, dtype="<f4").data)
     if reasons:
-        sha.update(recording.reason.tobytes())
+        sha.update(np.ascontiguousarray(recording.reason).data)
     if truth and recording.truth is not None:
-        sha.update(recording.truth.astype("<f4").tobytes())
+        sha.update(np.ascontiguousarray(recording.truth, dtype="<f4").data)
     return sha.digest()
 
 
-def content_hash(people: pd.DataFrame, digests: dict[tuple[str, int], bytes]) -> str:
-    """SHA-256 of a whole dataset: its people, then its recordings in order of (person, day).
-
-    Neither the order of arrival nor parts, workers or shards change it.
-    """
-    table = people.sort_values("person")
-    sha = hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode())
-    for key in sorted(digests):
-        sha.update(digests[key])
-    return sha.hexdigest()
+def people_content(people: pa.Table) -> Content:
+    """The content of a table of people: a row an element, whatever their order and the order of the columns."""
+    content = Content()
+    for row in people.to_pylist():
+        content.add(json.dumps(["person", row], sort_keys=True, default=str).encode())
+    return content

@@ -2,11 +2,11 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.content import Content
 from simulator.dataset_layout import (
     EVENT_SCHEMA,
     EVENTS,
@@ -23,18 +24,30 @@ from simulator.dataset_layout import (
     PEOPLE,
     Manifest,
     checked,
-    content_hash,
     digest,
+    people_content,
     schema_of,
     to_table,
 )
-from simulator.files import sync_folder
+from simulator.files import sync_folder, write_json
 from simulator.recording import DataError, Recording
+from simulator.signals import NAMES
 
 ROWS_PER_PART: Final = 256
 ROWS_PER_GROUP: Final = 32  # 12 MB of cells, truth and reasons in memory, for each vendor
-_ENCODING: Final[dict[str, Any]] = {"compression": "zstd", "use_dictionary": ["person", "day", "date"]}
-"""Measured values hardly repeat: a dictionary made parts 1.5 times as large and writing 2 to 4 times as slow."""
+_FLOATS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["person", "day", "date"],
+    "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in NAMES},
+}
+"""Measured values hardly repeat: a dictionary makes parts 1.5 times as large and writing 2 to 4 times as slow. Their
+signs, exponents and first digits do: with the four bytes of all floats apart, zstd needs a tenth less room and two
+thirds of the time. Levels above 1 gain nothing."""
+_SMALL_INTEGERS: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 1, "use_dictionary": True}
+_ENCODING: Final = {"recordings": _FLOATS, "truth": _FLOATS, "reasons": _SMALL_INTEGERS}
+EVENTS_PER_GROUP: Final = 8192
+PEOPLE_PER_GROUP: Final = 8192
 _VENDOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -86,56 +99,132 @@ def write_dataset(
             to nobody in ``people``, only some carry truth, or there are none.
     """
     folder = Path(folder)
-    table = _people_table(people)
-    with _growing(folder) as partial, contextlib.ExitStack() as stack:
-        shelves: dict[str, _Shelf] = {}
-        events = stack.enter_context(_EventWriter(partial / EVENTS))
-        digests: dict[tuple[str, int], bytes] = {}
-        known = set(people["person"])
-        kinds: tuple[str, ...] = ()
-        for recording in recordings:
-            where = f"recording of person {recording.person!r}, day {recording.day}"
-            if not digests:
-                kinds = _kinds(truth=truth and recording.truth is not None, reasons=reasons)
-            _check(recording, where, known, digests)
-            if truth and (recording.truth is not None) != ("truth" in kinds):
-                raise DataError(
-                    f"{where}: {'with' if recording.truth is not None else 'without'} truth, unlike those before it"
-                )
-            digests[recording.person, recording.day] = digest(
-                recording, truth="truth" in kinds, reasons="reasons" in kinds
-            )
-            if recording.vendor not in shelves:
-                shelf = _Shelf(partial, recording.vendor, kinds, rows_per_part)
-                shelves[recording.vendor] = stack.enter_context(shelf)
-            shelves[recording.vendor].add(recording)
-            events.add(recording)
-            if progress is not None:
-                progress(len(digests))
-        if not digests:
+    table = people_rows(people)
+    with growing(folder) as partial:
+        with RecordingWriter(
+            partial,
+            partial / EVENTS,
+            people["person"],
+            truth=truth,
+            reasons=reasons,
+            part_name="part-{:05d}".format,
+            rows_per_part=rows_per_part,
+        ) as writer:
+            for recording in recordings:
+                writer.add(recording)
+                if progress is not None:
+                    progress(writer.person_days)
+        if not writer.person_days:
             raise DataError(f"{folder}: no recordings to write, expected at least one")
-        stack.close()
         pq.write_table(table, partial / PEOPLE, compression="zstd")
-        sha256 = content_hash(table.to_pandas(), digests)
+        writer.content.join(people_content(table))
         manifest = Manifest(
             people=len(people),
-            person_days=len(digests),
-            sha256=sha256,
-            truth="truth" in kinds,
-            reasons="reasons" in kinds,
-            parts=tuple(sorted(part for shelf in shelves.values() for part in shelf.parts)),
+            person_days=writer.person_days,
+            sha256=writer.content.sha256,
+            content=writer.content.text,
+            truth=writer.has_truth,
+            reasons=reasons,
+            parts=tuple(sorted(writer.parts)),
             made_by=dict(made_by or {}),
         )
-        (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n")
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Summary(people=len(people), person_days=len(digests), bytes=size, sha256=sha256)
+        write_manifest(partial, manifest)
+    return summary_of(folder, manifest)
 
 
-def _kinds(*, truth: bool, reasons: bool) -> tuple[str, ...]:
-    return ("recordings", *(["truth"] if truth else []), *(["reasons"] if reasons else []))
+class RecordingWriter:
+    """Puts recordings into the parts and events of a growing folder, as they come; a context, closed to be complete.
+
+    Attributes:
+        person_days: How many recordings are in.
+        has_truth: Whether their truth is kept: asked for, and carried by the first.
+        content: Their content.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        events: Path,
+        people: Iterable[str],
+        *,
+        truth: bool,
+        reasons: bool,
+        part_name: Callable[[int], str],
+        rows_per_part: int | None,
+    ) -> None:
+        """Open the file of events.
+
+        Args:
+            root: Where ``recordings/``, ``truth/`` and ``reasons/`` lie.
+            events: The file of the events.
+            people: Identifiers of all who may have a recording.
+            truth: Keep the truth if recordings carry one.
+            reasons: Keep the reason of every gap.
+            part_name: The name of a vendor's part by its number, without extension.
+            rows_per_part: Person-days in one part; None: all.
+        """
+        self.person_days = 0
+        self.has_truth = False
+        self.content = Content()
+        self._root, self._truth, self._reasons = root, truth, reasons
+        self._part_name, self._rows_per_part = part_name, rows_per_part
+        self._days: dict[str, set[int]] = {person: set() for person in people}
+        self._shelves: dict[str, _Shelf] = {}
+        self._files = contextlib.ExitStack()
+        self._events = self._files.enter_context(_EventWriter(events))
+
+    @property
+    def parts(self) -> list[str]:
+        """Paths of the part files below ``recordings/``."""
+        return [part for shelf in self._shelves.values() for part in shelf.parts]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._files.__exit__(kind, error, at)
+
+    def add(self, recording: Recording) -> None:
+        """Put a recording in.
+
+        Raises:
+            DataError: If it breaks the contract, is out of range, stands twice, belongs to nobody, or carries truth
+                unlike those before it.
+        """
+        where = f"recording of person {recording.person!r}, day {recording.day}"
+        self._check(recording, where)
+        if not self.person_days:
+            self.has_truth = self._truth and recording.truth is not None
+        if self._truth and (recording.truth is not None) != self.has_truth:
+            carried = "without" if recording.truth is None else "with"
+            raise DataError(f"{where}: {carried} truth, unlike those before it")
+        self.content.add(digest(recording, truth=self.has_truth, reasons=self._reasons))
+        if recording.vendor not in self._shelves:
+            kinds = ("recordings", *(["truth"] if self.has_truth else []), *(["reasons"] if self._reasons else []))
+            shelf = _Shelf(self._root, recording.vendor, kinds, self._part_name, self._rows_per_part)
+            self._shelves[recording.vendor] = self._files.enter_context(shelf)
+        self._shelves[recording.vendor].add(recording)
+        self._events.add(recording)
+        self._days[recording.person].add(recording.day)
+        self.person_days += 1
+
+    def _check(self, recording: Recording, where: str) -> None:
+        """Refuse a recording that does not belong in the folder being written."""
+        checked(recording, where)
+        if recording.person not in self._days:
+            raise DataError(f"{where}: the person is not in people")
+        if recording.day in self._days[recording.person]:
+            raise DataError(f"{where}: stands twice, expected each person-day once")
+        if not _VENDOR.fullmatch(recording.vendor):
+            raise DataError(f"{where}: vendor {recording.vendor!r} is no folder name, expected letters, digits, . _ -")
 
 
-def _people_table(people: pd.DataFrame) -> pa.Table:
+def people_rows(people: pd.DataFrame) -> pa.Table:
+    """The rows of ``people.parquet``.
+
+    Raises:
+        DataError: If there is no column ``person`` of strings, each once.
+    """
     if "person" not in people.columns:
         raise DataError(f"people: no column 'person'; found {', '.join(map(str, people.columns))}")
     if not people["person"].map(lambda person: isinstance(person, str)).all():
@@ -145,20 +234,29 @@ def _people_table(people: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(people, preserve_index=False)
 
 
-def _check(recording: Recording, where: str, known: set[str], written: Mapping[tuple[str, int], bytes]) -> None:
-    """Refuse a recording that does not belong in the folder being written."""
-    checked(recording, where)
-    if recording.person not in known:
-        raise DataError(f"{where}: the person is not in people")
-    if (recording.person, recording.day) in written:
-        raise DataError(f"{where}: stands twice, expected each person-day once")
-    if not _VENDOR.fullmatch(recording.vendor):
-        raise DataError(f"{where}: vendor {recording.vendor!r} is no folder name, expected letters, digits, . _ -")
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Say in ``dataset.json`` what the folder holds; the last file to be written."""
+    write_json(folder / MANIFEST, asdict(manifest))
+
+
+def summary_of(folder: Path, manifest: Manifest) -> Summary:
+    """What was written to a finished folder."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Summary(people=manifest.people, person_days=manifest.person_days, bytes=size, sha256=manifest.sha256)
 
 
 @contextlib.contextmanager
-def _growing(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside the target that becomes the target on success and nothing on failure."""
+def growing(folder: Path, *, keep: bool = False) -> Iterator[Path]:
+    """A hidden folder beside the target that becomes the target on success.
+
+    Args:
+        folder: The target; must not exist, or be empty.
+        keep: Leave the hidden folder as it is found, and on failure as it has become, to go on with it; otherwise it
+            begins empty and becomes nothing on failure. Data that cannot be written always become nothing.
+
+    Raises:
+        DataError: If the target is in use, cannot be replaced, or another process is writing it.
+    """
     folder = folder.resolve()  # a link stays, what it points to is written
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: exists and is not an empty folder; remove it or choose another name")
@@ -174,20 +272,22 @@ def _growing(folder: Path) -> Iterator[Path]:
         except BlockingIOError as error:
             raise DataError(f"{folder}: another process is writing it") from error
         try:
-            _sweep(partial)
+            if not keep:
+                sweep(partial)
             yield partial
             _to_disk(partial)
             partial.rename(folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+        except BaseException as error:
+            if not keep or isinstance(error, DataError):
+                shutil.rmtree(partial, ignore_errors=True)
             raise
     finally:
         os.close(handle)
     sync_folder(folder.parent)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what an interrupted run left in its hidden folder."""
+def sweep(folder: Path) -> None:
+    """Remove everything in a folder."""
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -195,24 +295,73 @@ def _sweep(folder: Path) -> None:
             path.unlink()
 
 
+def sync_files(paths: Iterable[Path]) -> None:
+    """Wait until these files, and their names in their folders, have reached the disk."""
+    folders = set()
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        folders.add(path.parent)
+    for folder in folders:
+        sync_folder(folder)
+
+
 def _to_disk(folder: Path) -> None:
     """Wait until every file and folder below, and the folder itself, has reached the disk."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        else:
-            sync_folder(path)
-    sync_folder(folder)
+    paths = list(folder.rglob("*"))
+    sync_files(path for path in paths if path.is_file())
+    for path in [*(path for path in paths if path.is_dir()), folder]:
+        sync_folder(path)
+
+
+def join_tables(sources: Sequence[Path], target: Path, schema: pa.Schema, rows_per_group: int) -> int:
+    """Write the rows of Parquet files one after the other into one, in flat memory.
+
+    Row groups are of one size, so the bytes depend on the rows alone and not on how the sources were cut.
+
+    Args:
+        sources: Files, in order.
+        target: The file to write.
+        schema: Of the target; each source has its columns.
+        rows_per_group: Rows in each row group but the last.
+
+    Returns:
+        Number of rows.
+    """
+    rows, waiting = 0, schema.empty_table()
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for source in sources:
+            with pq.ParquetFile(source) as file:
+                for batch in file.iter_batches(rows_per_group):
+                    found = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+                    waiting = pa.concat_tables([waiting, found])
+                    rows += len(found)
+                    while len(waiting) >= rows_per_group:
+                        writer.write_table(waiting.slice(0, rows_per_group).combine_chunks(), rows_per_group)
+                        waiting = waiting.slice(rows_per_group)
+        if len(waiting):
+            writer.write_table(waiting.combine_chunks(), rows_per_group)
+    return rows
 
 
 class _Shelf:
-    """One vendor's parts: collects recordings, writes a row group at a time, begins a new part when one is full."""
+    """One vendor's parts: collects recordings, writes a row group at a time, begins a new part when one is full.
 
-    def __init__(self, root: Path, vendor: str, kinds: tuple[str, ...], rows_per_part: int) -> None:
-        self._root, self._vendor, self._kinds, self._rows_per_part = root, vendor, kinds, rows_per_part
+    A part grows under a hidden name, so that what has its name is complete.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        vendor: str,
+        kinds: tuple[str, ...],
+        part_name: Callable[[int], str],
+        rows_per_part: int | None,
+    ) -> None:
+        self._root, self._vendor, self._kinds = root, vendor, kinds
+        self._part_name, self._rows_per_part = part_name, rows_per_part
         self._pending: list[Recording] = []
-        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._writers: dict[Path, tuple[str, pq.ParquetWriter]] = {}
         self._rows = 0
         self.parts: list[str] = []
 
@@ -222,41 +371,47 @@ class _Shelf:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is None and self._pending:
             self._flush()
-        self._close()
+        self._close(complete=kind is None)
 
     def add(self, recording: Recording) -> None:
         self._pending.append(recording)
-        if len(self._pending) == min(ROWS_PER_GROUP, self._rows_per_part - self._rows):
+        room = ROWS_PER_GROUP if self._rows_per_part is None else self._rows_per_part - self._rows
+        if len(self._pending) == min(ROWS_PER_GROUP, room):
             self._flush()
 
     def _flush(self) -> None:
         if not self._writers:
             self._open()
-        for kind, writer in self._writers.items():
+        for kind, writer in self._writers.values():
             writer.write_table(to_table(kind, self._pending))
         self._rows += len(self._pending)
         self._pending.clear()
         if self._rows == self._rows_per_part:
-            self._close()
+            self._close(complete=True)
 
     def _open(self) -> None:
-        name = f"vendor={self._vendor}/part-{len(self.parts):05d}.parquet"
+        name = f"vendor={self._vendor}/{self._part_name(len(self.parts))}.parquet"
         for kind in self._kinds:
             path = self._root / kind / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writers[kind] = pq.ParquetWriter(path, schema_of(kind), **_ENCODING)
+            self._writers[path] = kind, pq.ParquetWriter(_hidden(path), schema_of(kind), **_ENCODING[kind])
         self.parts.append(name)
 
-    def _close(self) -> None:
-        for writer in self._writers.values():
+    def _close(self, *, complete: bool) -> None:
+        for path, (_, writer) in self._writers.items():
             writer.close()
+            if complete:
+                _hidden(path).replace(path)
         self._writers, self._rows = {}, 0
+
+
+def _hidden(path: Path) -> Path:
+    """Where a file grows: nobody else's name, also not another machine's that does the same work again."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
 
 
 class _EventWriter:
     """``events.parquet``, a row group for every few thousand events."""
-
-    _ROWS: Final = 8192
 
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, EVENT_SCHEMA, compression="zstd")
@@ -273,7 +428,7 @@ class _EventWriter:
         for event in recording.events:
             key = {"person": recording.person, "day": recording.day, "kind": event.kind, "label": event.label}
             self._rows.append({**key, "start_minute": event.start_minute, "end_minute": event.end_minute})
-        if len(self._rows) >= self._ROWS:
+        if len(self._rows) >= EVENTS_PER_GROUP:
             self._flush()
 
     def _flush(self) -> None:

@@ -1,0 +1,130 @@
+"""Merging: finished dataset folders become one, without reading a single cell.
+
+Part files are linked or copied as they are, people and events joined, and the contents added up; so the shards of a
+cohort give, byte for byte, the folder that one machine would have written.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.content import Content
+from simulator.dataset import open_manifest
+from simulator.dataset_layout import EVENT_SCHEMA, EVENTS, PEOPLE, Manifest
+from simulator.dataset_writing import (
+    EVENTS_PER_GROUP,
+    PEOPLE_PER_GROUP,
+    Summary,
+    growing,
+    join_tables,
+    summary_of,
+    write_manifest,
+)
+from simulator.recording import DataError
+
+_KINDS: Final = ("recordings", "truth", "reasons")
+
+
+def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
+    """Write one dataset folder that holds what these hold.
+
+    Where the folders are shards, all of them must be there. Files are linked where the file system can, so that
+    nothing is copied; nobody changes a part file once it is written.
+
+    Args:
+        folders: Finished dataset folders, in any order.
+        out: Where to; must not exist, or be empty.
+
+    Raises:
+        DataError: If a folder is none of ours, keeps other things than the first, has a person of another, or a shard
+            is missing; or the target is in use.
+    """
+    if not folders:
+        raise DataError("no folders to merge, expected at least one")
+    manifests = {Path(folder): open_manifest(Path(folder)) for folder in folders}
+    for folder, manifest in manifests.items():
+        _check(folder, manifest, *next(iter(manifests.items())))
+    made_by = _made_by(manifests)
+    people = {folder: pq.read_table(folder / PEOPLE) for folder in manifests}
+    ordered = sorted(manifests, key=lambda folder: min(people[folder]["person"].to_pylist()))
+    _check_people({folder: people[folder] for folder in ordered})
+    content = Content()
+    with growing(Path(out)) as partial:
+        parts: list[str] = []
+        for number, folder in enumerate(ordered):
+            content.join(Content.from_text(manifests[folder].content))
+            for part in manifests[folder].parts:
+                parts.append(part if part not in parts else part.replace(".parquet", f"-{number}.parquet"))
+                for kind in _KINDS:
+                    if (folder / kind / part).exists():
+                        _link(folder / kind / part, partial / kind / parts[-1])
+        schema = people[ordered[0]].schema
+        join_tables([folder / PEOPLE for folder in ordered], partial / PEOPLE, schema, PEOPLE_PER_GROUP)
+        join_tables([folder / EVENTS for folder in ordered], partial / EVENTS, EVENT_SCHEMA, EVENTS_PER_GROUP)
+        first = manifests[ordered[0]]
+        manifest = Manifest(
+            people=sum(manifest.people for manifest in manifests.values()),
+            person_days=sum(manifest.person_days for manifest in manifests.values()),
+            sha256=content.sha256,
+            content=content.text,
+            truth=first.truth,
+            reasons=first.reasons,
+            parts=tuple(sorted(parts)),
+            made_by=made_by,
+        )
+        write_manifest(partial, manifest)
+    return summary_of(Path(out), manifest)
+
+
+def _check(folder: Path, manifest: Manifest, first_folder: Path, first: Manifest) -> None:
+    for kept in ("truth", "reasons"):
+        if getattr(manifest, kept) != getattr(first, kept):
+            raise DataError(f"{folder}: {kept}={getattr(manifest, kept)}, unlike {first_folder}")
+    if not manifest.people:
+        raise DataError(f"{folder}: nobody in it")
+
+
+def _made_by(manifests: Mapping[Path, Manifest]) -> dict[str, Any]:
+    """Of the whole: what shards of one cohort share, or else everything that there is.
+
+    Raises:
+        DataError: If a shard of the cohort is missing or stands twice.
+    """
+    shards = {folder: str(manifest.made_by.get("shard", "")) for folder, manifest in manifests.items()}
+    shared = [{k: v for k, v in manifest.made_by.items() if k != "shard"} for manifest in manifests.values()]
+    counts = {shard.partition("/")[2] for shard in shards.values()}
+    if any(made_by != shared[0] for made_by in shared) or len(counts) != 1 or counts == {""}:
+        return {"merged": [manifest.made_by for manifest in manifests.values()]}
+    count = int(counts.pop())
+    for number in range(1, count + 1):
+        found = sum(shard == f"{number}/{count}" for shard in shards.values())
+        if found != 1:
+            raise DataError(f"shard {number}/{count} stands {found} times among the folders, expected once")
+    return shared[0] | {"shard": "1/1"}
+
+
+def _check_people(people: Mapping[Path, pa.Table]) -> None:
+    """Refuse folders with the same person or other columns."""
+    schema = next(iter(people.values())).schema
+    seen: set[str] = set()
+    for folder, table in people.items():
+        if not table.schema.equals(schema):
+            raise DataError(f"{folder / PEOPLE}: other columns than the first folder's, expected {schema.names}")
+        here = set(table["person"].to_pylist())
+        if here & seen:
+            raise DataError(f"{folder / PEOPLE}: {min(here & seen)!r} is in another folder, too")
+        seen |= here
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has no such thing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copy2(source, target)
