@@ -28,9 +28,12 @@ FLOOR_METRES: Final = 2.8  # metres between floors; 0.3 hPa (norm alt_floor)
 EFFORT_PER_STEP: Final = 0.0035  # share of heart rate reserve a step a minute: +20 bpm at 40-60 steps (Fitabase)
 STAIRS_PER_BOUT: Final = 0.10  # share of bouts of steps that lead over a floor: 6 to 10 floors a day, judgement
 BOUT_SPREAD: Final = 1.25  # SD of ln(length of a bout of steps): Fitabase
-BOUT_STEPS: Final = 10.5  # steps, median of a bout that lasts one minute: Fitabase
-BOUT_GROWTH: Final = 0.5  # power of a bout's length in its steps a minute: 10 in one minute, 24 in five (Fitabase)
-FEWEST_STEPS: Final = 4.0  # steps: what happens below is a shuffle; 5 % of stepping minutes have under 5 (Fitabase)
+BOUT_STEPS: Final = 10.0  # steps, median of a bout that lasts one minute: Fitabase
+BOUT_GROWTH: Final = 0.56  # power of a bout's length in its steps a minute: 10 in one minute, 24 in five (Fitabase)
+FEW_STEPS: Final = 7.0  # steps: below, what a minute shows is a few paces (Fitabase: the mode is 7, 4 % show under 5)
+BOUT_STEPS_SPREAD: Final = 0.30  # SD of ln(steps a minute) between bouts of a length: Fitabase
+MINUTE_STEPS_SPREAD: Final = 0.70  # SD of ln(steps) between minutes of a bout; neighbours correlate 0.56 (Fitabase)
+HALTS: Final = 0.09  # share of a walk's minutes with a halt: a quarter of minutes after 80 steps show under 75
 STRETCH_MINUTES: Final = 20.0  # minutes, median stretch of one kind of leisure or work; SD of ln 0.8: judgement
 STRETCH_MEMORY: Final = 0.45  # correlation of neighbouring stretches: judgement after steps' autocorrelation at 1 h
 ARM_MINUTES, SLOPE_MINUTES, AIR_MINUTES, MIND_MINUTES = 9.0, 5.0, 12.0, 45.0  # time constants: judgement
@@ -343,7 +346,9 @@ def _take_steps(
         z = normals[i]
         if gait[i] > 0.0:
             if gait[i] > 60.0:
-                steps = gait[i] * min(max(0.97 + 0.05 * z[0], 0.7), 1.1)
+                steps = gait[i] * min(max(0.99 + 0.05 * z[0], 0.7), 1.12)
+                if uniforms[i, 0] < HALTS:
+                    steps *= 0.3 + 0.6 * uniforms[i, 1]
             else:
                 steps = gait[i] * np.exp(min(0.4 * z[0], 1.0) - 0.05)
             cadence[i] = min(steps, 210.0)
@@ -361,11 +366,14 @@ def _take_steps(
             if pause > 0.0:
                 continue
             left = min(bout * np.exp(BOUT_SPREAD * z[1]), 25.0)
-            pace = BOUT_STEPS * stepping * max(left, 0.7) ** BOUT_GROWTH * np.exp(0.42 * z[2])
+            pace = BOUT_STEPS * stepping * max(left, 0.7) ** BOUT_GROWTH * np.exp(BOUT_STEPS_SPREAD * z[2])
             if what <= _CHORES and uniforms[i, 2] < STAIRS_PER_BOUT:
                 codes[1, i] = _STAIRS
-        steps = pace * np.exp(0.45 * z[0])
-        cadence[i] = max(ground.pace * (1.0 - np.exp(-steps / ground.pace)), FEWEST_STEPS)  # nobody potters faster
+        steps = pace * np.exp(MINUTE_STEPS_SPREAD * z[0])
+        steps = ground.pace * (1.0 - np.exp(-steps / ground.pace))  # nobody potters faster than they walk
+        if steps < FEW_STEPS:  # three to eight are one walk over the room; a watch rarely counts one or two alone
+            steps = 4.0 + 4.5 * uniforms[i, 3] if uniforms[i, 0] > 0.08 else 1.0 + 2.9 * uniforms[i, 3]
+        cadence[i] = steps
         if codes[1, i] <= _DESK and cadence[i] > 12.0:
             codes[1, i] = _CHORES  # got up
         left -= 1.0

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.activities import OF_LABEL, SPORTS, Activity, liking
+from simulator.activities import OF_LABEL, SPORTS, Activity, Sport, liking
 from simulator.noise import Key, bits, compiled, lane_key, normal_at, time_key, unit
 from simulator.population import Person
 from simulator.traits import pick
@@ -113,7 +113,7 @@ def _duty(person: Person, day: int, weekday: int, u_off: float, z_begin: float, 
 
 def _training(person: Person, works: bool, u: list[float]) -> tuple[Activity | None, bool]:
     """The day's sport and whether it is for the morning."""
-    if u[1] >= person.exercise_per_week / 7.0 * 6.0:  # nobody trains at six times the usual rate, whatever the sport
+    if u[1] >= person.exercise_per_week / 7.0 * _MOST_OFTEN:  # not today, whatever the sport
         return None, False
     label = person.favourite_activity
     if u[2] > 0.65:  # share of bouts that are something else: judgement
@@ -121,12 +121,20 @@ def _training(person: Person, works: bool, u: list[float]) -> tuple[Activity | N
         label = pick(liking(male, person.age_years), u[3])
     activity = OF_LABEL[label]
     sport = SPORTS[activity]
-    rate = (1.0 if works else sport.weekend) * 7.0 / (5.0 + 2.0 * sport.weekend)
+    rate = _on_such_days(sport, works)
     if u[1] >= min(person.exercise_per_week / 7.0 * rate, 0.95):
         return None, False
     early = sport.early if works else sport.early + 0.22
     taste = person.trains_early if u[4] < 0.75 else u[5]  # three bouts in four at one's usual time: judgement
     return activity, taste < early
+
+
+def _on_such_days(sport: Sport, works: bool) -> float:
+    """How much likelier a sport is on a working day, or on a free one, than on the average day of a week."""
+    return (1.0 if works else sport.weekend) * 7.0 / (5.0 + 2.0 * sport.weekend)
+
+
+_MOST_OFTEN: Final = max(_on_such_days(sport, works) for sport in SPORTS.values() for works in (False, True))
 
 
 @compiled

@@ -8,14 +8,13 @@ Table 19 of LSM-1 (arXiv:2410.13638).
 
 import math
 from collections.abc import Iterator
-from datetime import date
 from typing import Final
 
 import numpy as np
 
 from simulator.activities import SPORTS, Activity, Place
 from simulator.canvas import Canvas, Drink, Ground, Waking, chances
-from simulator.circumstances import Circumstances, circumstances
+from simulator.circumstances import Circumstances
 from simulator.noise import time_key
 from simulator.population import Person
 
@@ -61,18 +60,17 @@ class _Dice:
         return number
 
 
-def spend(person: Person, day: int, start: date, rise: int, bed: int, since: int | None = None) -> Waking:
+def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, since: int | None = None) -> Waking:
     """The waking hours of a day.
 
     Args:
         person: Who spends them.
-        day: Days since ``start``.
-        start: The first day's date; only its weekday matters.
+        day: Days since the first.
+        today: What the day brings.
         rise: When the day begins, minutes from its midnight.
         bed: When the light goes out, minutes from its midnight; may be above 1440.
         since: Return only the minutes from here on; all by default. It changes none of them.
     """
-    today = circumstances(person, day, start)
     normals, uniforms = chances(time_key(person.seed, person.index, day, "plan"), _DICE_ROWS)
     dice = _Dice(normals.ravel().tolist(), uniforms.ravel().tolist())
     # ln(steps) varies between days with SD 0.38 (LifeSnaps); Saturday is livelier than Sunday (ratio 0.83)
@@ -116,7 +114,7 @@ def spend(person: Person, day: int, start: date, rise: int, bed: int, since: int
 def _pace(person: Person) -> float:
     """Walking cadence, steps/min: 100-110, faster for the fit and the short, slower with age (NHANES peaks)."""
     fitness = 0.35 * (person.vo2max_ml_kg_min - 32.0)
-    return 106.0 + fitness - 0.25 * (person.height_cm - 167.0) - 0.45 * max(person.age_years - 65.0, 0.0)
+    return 106.5 + fitness - 0.25 * (person.height_cm - 167.0) - 0.45 * max(person.age_years - 65.0, 0.0)
 
 
 def _office(canvas: Canvas, person: Person, today: Circumstances) -> tuple[float, float]:
@@ -279,7 +277,7 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
         if wanted is not None:
             length = min(24.0 * math.exp(0.45 * dice.z()), 100.0)
             if canvas.free(wanted, length):
-                _stroll(canvas, canvas.span(wanted, length), person, 0.92 + 0.12 * dice.u())
+                _stroll(canvas, canvas.span(wanted, length), person, 0.92 + 0.18 * dice.u())
     if noon and office[1] > office[0]:
         begin, length = office[0] + 210.0 + 60.0 * dice.u(), 10.0 * math.exp(0.4 * dice.z())
         if canvas.free(begin, length):

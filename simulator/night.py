@@ -85,10 +85,9 @@ def night_times(person: Person, day: int, start: date) -> NightTimes:
     return _times(person, circumstances(person, day - 1, start), circumstances(person, day, start), key)
 
 
-def sleep(person: Person, day: int, start: date) -> Night:
-    """Night ``day`` in full; its ``times`` equal ``night_times``."""
+def sleep(person: Person, day: int, yesterday: Circumstances, today: Circumstances) -> Night:
+    """Night ``day``, between two days, in full; its ``times`` equal ``night_times``."""
     key = time_key(person.seed, person.index, day, "night")
-    yesterday, today = circumstances(person, day - 1, start), circumstances(person, day, start)
     times = _times(person, yesterday, today, key)
     # deep sleep 17 % of the night at 20, 13 % after 52 (Fitbit); REM changes little with age
     depth = 1.0 - 0.0075 * min(max(person.age_years - 20.0, 0.0), 45.0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simulator.activities import Activity
 from simulator.canvas import EFFORT_PER_STEP, Waking
-from simulator.circumstances import fever
+from simulator.circumstances import circumstances, fever
 from simulator.daytime import spend
 from simulator.night import Night, Stage, night_times, sleep
 from simulator.population import Person
@@ -28,8 +28,9 @@ __all__ = ["LEAD_IN_MINUTES", "Activity", "Routine", "Stage", "live", "live_thro
 LEAD_IN_MINUTES: Final = 180
 """Minutes of the evening before: three time constants of the slowest latent process (skin temperature, 60 min)."""
 DIGESTION_MINUTES: Final = 480  # minutes after which a meal is forgotten
-_DIGESTED: Final = np.exp(-np.arange(DIGESTION_MINUTES) / 60.0) - np.exp(-np.arange(DIGESTION_MINUTES) / 10.0)
-"""Highest after 21 minutes, a fifth of that after two hours: postprandial heart rate (Kearney 1995), judgement."""
+_DIGESTED: Final = 1.7177 * (np.exp(-np.arange(DIGESTION_MINUTES) / 60) - np.exp(-np.arange(DIGESTION_MINUTES) / 10))
+"""1 at its highest, after 21 minutes; a quarter of that after two hours: judgement after postprandial heart rate."""
+_MINUTES: Final = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY)
 SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
 
@@ -110,17 +111,19 @@ def live_through(person: Person, days: range, start: date) -> Iterator[Routine]:
         raise ValueError(f"{days=} is not a run of consecutive days")
     last: Night | None = None
     evening: Waking | None = None
+    yesterday, today = (circumstances(person, days.start - back, start) for back in (1, 0))
     for day in days:
-        last = last or sleep(person, day, start)
+        tomorrow = circumstances(person, day + 1, start)
+        last = last or sleep(person, day, yesterday, today)
         if evening is None:
             rise = night_times(person, day - 1, start).rise
             since = MINUTES_PER_DAY - LEAD_IN_MINUTES
-            evening = spend(person, day - 1, start, rise, last.times.bed + MINUTES_PER_DAY, since=since)
-        coming = sleep(person, day + 1, start)
-        waking = spend(person, day, start, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
+            evening = spend(person, day - 1, yesterday, rise, last.times.bed + MINUTES_PER_DAY, since=since)
+        coming = sleep(person, day + 1, today, tomorrow)
+        waking = spend(person, day, today, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
         feverish = fever(person, day * MINUTES_PER_DAY - LEAD_IN_MINUTES, LEAD_IN_MINUTES + MINUTES_PER_DAY)
         yield _compose(evening, last, waking, coming, feverish)
-        evening, last = waking, coming
+        evening, last, yesterday, today = waking, coming, today, tomorrow
 
 
 def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feverish: NDArray[np.float32]) -> Routine:
@@ -170,11 +173,10 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feveri
 def _digest(evening: Waking, waking: Waking) -> NDArray[np.float32]:
     """``Routine.digesting`` of two waking stretches' meals."""
     out = np.zeros(LEAD_IN_MINUTES + MINUTES_PER_DAY)
-    peak = _DIGESTED.max()
     for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
         for clock, size in piece.meals:
             into, part = _overlap(round(clock) + shift, DIGESTION_MINUTES)
-            out[into] += (size / peak) * _DIGESTED[part]
+            out[into] += size * _DIGESTED[part]
     return np.minimum(out, 1.0).astype(np.float32)
 
 
@@ -185,7 +187,7 @@ def _drink(evening: Waking, waking: Waking) -> NDArray[np.float32]:
         if piece.drink is None:
             continue
         begin, minutes, dose = piece.drink
-        since = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY) - (begin + shift)
+        since = _MINUTES - (round(begin) + shift)
         level = np.minimum(dose * since / minutes, dose - SOBERING_PER_MINUTE * (since - minutes))
         out = np.maximum(out, level.astype(np.float32))
     return out
