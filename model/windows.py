@@ -6,18 +6,22 @@ in any other form.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simulator.cohort import Cohort
+from simulator.randomness import stream
 from simulator.recording import DataError, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES
 
 WINDOW_STRIDE_MINUTES = 10  # windows start on the grid of patches
+_TURNS = 20  # of people without a usable window, before something must be wrong with all
 MIN_OBSERVED_SHARE = 0.2  # LSM-2 leaves out days that lack more than 80 % of their cells (lsm-2 blog, range 2-80 %)
 
 
@@ -165,10 +169,10 @@ class Days:
 
     def cut(self, windows: NDArray[np.int64], minutes: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Windows [n, 2] of (day index, start minute) -> values and observed, each [n, 26, minutes]."""
-        columns = windows[:, 1, None] + np.arange(minutes)
-        values = self.values[windows[:, 0], :, :][np.arange(len(windows))[:, None], :, columns].transpose(0, 2, 1)
-        observed = self.observed[windows[:, 0], :, :][np.arange(len(windows))[:, None], :, columns].transpose(0, 2, 1)
-        return values, observed
+        day, start = windows.T
+        values = sliding_window_view(self.values, minutes, axis=2)
+        observed = sliding_window_view(self.observed, minutes, axis=2)
+        return values[day, :, start], observed[day, :, start]
 
     def batch(self, windows: NDArray[np.int64], minutes: int, hidden: NDArray[np.bool_]) -> Batch:
         """Windows [n, 2] and their hidden places [n, places] -> a ``Batch`` with one leading dimension."""
@@ -197,3 +201,87 @@ class WindowDataset(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
         span = slice(start, start + self.minutes)
         values, observed = self.days.values[day, :, span], self.days.observed[day, :, span]
         return torch.from_numpy(values.copy()), torch.from_numpy(observed.copy()), int(start) // WINDOW_STRIDE_MINUTES
+
+
+class CohortBatches(torch.utils.data.Dataset[Batch]):
+    """Batches of simulated people, made when they are asked for: no folder, and never the same window twice in a row.
+
+    Batch i is a function of (cohort, seed, i) alone, so it is the same in any order and on any number of workers, and
+    a training that was killed goes on with ``range(step, steps)``. People come in a new order every epoch; a person's
+    days are simulated in one go, because nights are shared between them. With PyTorch's loader::
+
+        DataLoader(CohortBatches(...), batch_size=None, num_workers=2)
+
+    Attributes:
+        cohort: People and days; few days of many people are the best mixture.
+        normaliser: Constants of z-scores.
+        minutes: Length of a window.
+        steps: How many batches.
+        windows: In each batch.
+        people: Whose windows make up a batch; their days are simulated for it.
+        hide: Draws the artificial masks, bool [windows, places], from their number and a generator; None: no places.
+        seed: Decides order, windows and masks.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        normaliser: Normaliser,
+        *,
+        steps: int,
+        seed: int,
+        minutes: int = MINUTES_PER_DAY,
+        windows: int = 64,
+        people: int = 4,
+        hide: Callable[[int, np.random.Generator], NDArray[np.bool_]] | None = None,
+    ) -> None:
+        """Look at the arguments; nothing is simulated yet.
+
+        Raises:
+            ValueError: If a count is below 1, or ``people`` above the cohort's.
+        """
+        if min(steps, windows, people) < 1:
+            raise ValueError(f"{steps=}, {windows=}, {people=}: expected at least 1 of each")
+        if people > cohort.people:
+            raise ValueError(f"{people=} in a batch is above the cohort's {cohort.people}")
+        self.cohort = replace(cohort, with_truth=False)
+        self.normaliser, self.minutes, self.hide, self.seed = normaliser, minutes, hide, seed
+        self.steps, self.windows, self.people = steps, windows, people
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Batch number ``step``: windows drawn evenly over all usable ones of the people whose turn it is.
+
+        Raises:
+            IndexError: If ``step`` is not within ``steps``.
+            DataError: If no window holds enough, nor in the turns of many others.
+        """
+        if not 0 <= step < self.steps:
+            raise IndexError(f"{step=} is not within {self.steps} steps")
+        days, usable = self._days(step)
+        rng = stream(self.seed, "cohort batch", step)
+        whole, rest = divmod(self.windows, len(usable))  # each once before any stands twice
+        order = np.concatenate([np.tile(np.arange(len(usable)), whole), rng.permutation(len(usable))[:rest]])
+        chosen = usable[rng.permutation(order)]
+        hidden = np.zeros((len(chosen), 0), np.bool_) if self.hide is None else self.hide(len(chosen), rng)
+        return days.batch(chosen, self.minutes, hidden)
+
+    def _days(self, step: int) -> tuple[Days, NDArray[np.int64]]:
+        """The days of a batch's people and their usable windows; of the people of a later turn where there is none."""
+        for turn in range(step, step + _TURNS * self.steps, self.steps):
+            people = self.turn(turn)
+            recordings = [recording for person in people for recording in self.cohort.of_person(person)]
+            if recordings:
+                days = Days.load(recordings, self.normaliser)
+                usable = days.usable(self.minutes)
+                if len(usable):
+                    return days, usable
+        raise DataError(f"no window of {self.minutes} minutes holds a fifth of its cells, with {self.people} people")
+
+    def turn(self, step: int) -> list[int]:
+        """The people of a batch, as places in the cohort; an epoch ends when too few are left for another."""
+        epoch, place = divmod(step, self.cohort.people // self.people)
+        order = stream(self.seed, "cohort epoch", epoch).permutation(self.cohort.people)
+        return [int(person) for person in order[place * self.people : (place + 1) * self.people]]

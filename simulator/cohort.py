@@ -97,7 +97,7 @@ class Cohort:
     def __iter__(self) -> Iterator[Recording]:
         """Every person-day that the population keeps, all days of a person before the next person's."""
         for person in range(self.people):
-            yield from self._person_recordings(person)
+            yield from self.of_person(person)
 
     def person(self, person_index: int) -> Person:
         """The person at a place of the cohort."""
@@ -137,7 +137,8 @@ class Cohort:
             rows.append({"person": self.person_id(i), "vendor": self.vendor_of(i).name} | facts)
         return pd.DataFrame(rows).astype(_COLUMN_TYPES)  # the same in every shard, whatever its people have
 
-    def _person_recordings(self, person_index: int) -> Iterator[Recording]:
+    def of_person(self, person_index: int) -> Iterator[Recording]:
+        """A person's days that the population keeps, in order; quicker together than one by one."""
         person, vendor = self.person(person_index), self.vendor_of(person_index)
         for day, routine in enumerate(live_through(person, range(self.days), self.start)):
             recording = self._record(person, vendor, routine, day)
@@ -182,4 +183,4 @@ class Cohort:
 
 def _make(cohort: Cohort, first: int, last: int) -> list[Recording]:
     """What a worker does: all days of the people ``first`` to ``last`` - 1."""
-    return [recording for person in range(first, last) for recording in cohort._person_recordings(person)]
+    return [recording for person in range(first, last) for recording in cohort.of_person(person)]

@@ -1,14 +1,21 @@
 """Windows: the border where gaps turn into masks."""
 
 import datetime as dt
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from model.masking import Grid, MaskMix, draw_masks
-from model.windows import Days, Normaliser, WindowDataset
+from model.windows import CohortBatches, Days, Normaliser, WindowDataset
+from simulator.cohort import Cohort
+from simulator.dataset import open_dataset, write_dataset
+from simulator.population import POPULATIONS
 from simulator.randomness import stream
 from simulator.recording import SHAPE, DataError, Reason, Recording
 from simulator.signals import N_SIGNALS
@@ -113,6 +120,87 @@ def test_the_torch_view_serves_the_same_windows() -> None:
     assert (batch.values[0] == values).all()
     assert (batch.observed[0] == observed).all()
     assert int(batch.slot[0]) == slot
+
+
+COHORT = Cohort(population=POPULATIONS["lsm1"], people=5, days=2, seed=6)
+NORMALISER = Normaliser((1.0,) * N_SIGNALS, (3.0,) * N_SIGNALS)
+
+
+def hide(n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    return draw_masks(MaskMix(), Grid(rows=26, columns=30), n, rng)
+
+
+def cohort_batches(**changes: Any) -> CohortBatches:
+    asked: dict[str, Any] = {"steps": 5, "seed": 2, "minutes": 300, "windows": 12, "people": 2, "hide": hide}
+    return CohortBatches(COHORT, NORMALISER, **(asked | changes))
+
+
+def test_a_cohort_s_batches_hold_the_folder_s_windows(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "ds", COHORT, COHORT.people_table())
+    dataset = open_dataset(tmp_path / "ds")
+    batches = cohort_batches()
+    for step in range(3):
+        people = [COHORT.person_id(person) for person in batches.turn(step)]
+        days = Days.load(dataset.select(people), NORMALISER)
+        every = days.usable(300)
+        there = {z.tobytes() + seen.tobytes() for z, seen in zip(*days.cut(every, 300), strict=True)}
+        batch = batches[step]
+        assert batch.values.shape == (12, N_SIGNALS, 300)
+        assert batch.hidden.any()
+        found = list(zip(batch.values.numpy(), batch.observed.numpy(), strict=True))
+        assert {z.tobytes() + seen.tobytes() for z, seen in found} <= there
+        for slot, (z, seen) in zip(batch.slot.tolist(), found, strict=True):
+            same = [days.cut(window[None], 300) for window in every[every[:, 1] == 10 * slot]]
+            assert any((z == values[0]).all() and (seen == observed[0]).all() for values, observed in same)
+
+
+def test_a_batch_is_the_same_in_any_order_and_on_any_number_of_workers() -> None:
+    batches = cohort_batches(steps=4)
+    alone = [batches[step] for step in (3, 2, 1, 0)][::-1]
+    loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context="fork")
+    for one, other in zip(alone, loader, strict=True):
+        for name in ("values", "observed", "slot", "hidden"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_an_epoch_takes_everybody_once_in_an_order_of_its_own() -> None:
+    batches = cohort_batches(steps=100, people=1)
+    epochs = [[person for step in range(5 * e, 5 * e + 5) for person in batches.turn(step)] for e in range(6)]
+    assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert [cohort_batches(people=1, seed=3).turn(step) for step in range(5)] != [
+        batches.turn(step) for step in range(5)
+    ]
+    assert [len(cohort_batches(steps=9).turn(step)) for step in range(9)] == [2] * 9
+
+
+def test_each_window_comes_once_before_any_comes_twice() -> None:
+    batch = cohort_batches(minutes=1440, windows=6, people=3, hide=None)[0]
+    distinct = {values.numpy().tobytes() for values in batch.values}
+    usable = sum(len(Days.load(COHORT.of_person(p), NORMALISER).usable(1440)) for p in cohort_batches(people=3).turn(0))
+    assert len(distinct) == min(6, usable)
+    assert batch.hidden.shape == (6, 0)
+
+
+def test_people_without_a_usable_window_give_their_turn_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    unworn, of_person = cohort_batches(people=1).turn(0), Cohort.of_person
+    none: list[Recording] = []
+    monkeypatch.setattr(Cohort, "of_person", lambda self, i: none if [i] == unworn else of_person(self, i))
+    assert len(cohort_batches(people=1)[0].values) == 12
+    monkeypatch.setattr(Cohort, "of_person", lambda self, i: none)
+    with pytest.raises(DataError, match="no window of 300 minutes"):
+        cohort_batches(people=1)[0]
+
+
+def test_impossible_batches_are_refused() -> None:
+    for wrong in ({"steps": 0}, {"windows": 0}, {"people": 0}, {"people": 6}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            cohort_batches(**wrong)
+    for step in (-1, 5):
+        with pytest.raises(IndexError, match=f"step={step} is not within 5"):
+            cohort_batches()[step]
+    with pytest.raises(ValueError, match="minutes=15"):
+        cohort_batches(minutes=15)[0]
 
 
 @pytest.mark.parametrize("minutes", [0, 15, 1450])
