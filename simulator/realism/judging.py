@@ -10,20 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 
 from simulator.dataset import Dataset
-from simulator.realism.estimates import Estimator, wanted_minutes
+from simulator.realism.estimates import Estimator
+from simulator.realism.fingerprint import Fingerprint, fingerprint
+from simulator.realism.minute_estimates import wanted
 from simulator.realism.norms import Norm, read_norms
-from simulator.realism.observing import LAGS_MINUTES, STEP_EDGES, Observations, observe
+from simulator.realism.observing import Observations, observe
 from simulator.realism.statistics import NotComputableError, resampled_people
+from simulator.realism.windows import GapScores, standardised_windows
 from simulator.recording import Reason
 from simulator.signals import NAMES
 
 Verdict = Literal["pass", "fail", "not_computable"]
-STEP_BINS: Final = ("0", "1-20", "21-60", "61-100", ">100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,17 @@ class Realism:
         rows: One a norm, in their order.
         fingerprint: ``autocorrelation`` of heart rate by lag in minutes, mean ``heart_rate_by_steps`` of the minute
             by bin, and the ``stepless_share`` of minutes that have both; None where the dataset does not tell.
-        missingness: Share of cells missing: ``share``, ``by_signal``, ``by_reason`` (of all cells).
+        generative: Table 3(a) of LSM-1; None if there are too few windows or a signal is in none of them.
+        missingness: Share of cells missing: ``share``, ``by_signal``, ``by_reason`` (of all cells), and
+            ``by_reason_and_hour`` (of the cells of each clock hour).
         people: In the dataset.
         person_days: In the dataset.
     """
 
     rows: tuple[Row, ...]
     fingerprint: Mapping[str, Mapping[str, float | None] | float | None]
-    missingness: Mapping[str, Mapping[str, float] | float]
+    generative: Fingerprint | None
+    missingness: Mapping[str, Mapping[str, float] | Mapping[str, list[float]] | float]
     people: int
     person_days: int
 
@@ -102,7 +107,9 @@ class Realism:
             band = f"{row.low:g} to {row.high:g} {row.unit}"
             verdict = row.verdict.replace("_", " ")
             lines.append(f"{verdict:15}{row.id:36}{numbers:34}{band:34}{row.note}".rstrip())
-        return "\n".join(lines) + "\n"
+        if self.generative is not None:
+            lines += ["", self.generative.table()]
+        return "\n".join(lines).rstrip() + "\n"
 
 
 def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int], None] | None = None) -> Realism:
@@ -120,11 +127,14 @@ def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int],
         DataError: If the norms file cannot be read as one.
     """
     asked = read_norms(norms)
-    seen = observe(dataset, wanted_minutes(asked), progress)
-    estimator = Estimator(seen, resampled_people(len(seen.people)))
+    seen = observe(dataset, wanted(asked), progress)
+    counts = resampled_people(len(seen.people))
+    scores = GapScores(standardised_windows(seen.windows))
+    estimator = Estimator(seen, counts, scores)
     return Realism(
         rows=tuple(_judged(estimator, norm) for norm in asked),
-        fingerprint=_fingerprint(seen),
+        fingerprint=seen.heart,
+        generative=fingerprint(seen.windows, scores, seen.window_person, counts),
         missingness=_missingness(seen),
         people=len(seen.people),
         person_days=len(seen.days),
@@ -159,28 +169,13 @@ def _judged(estimator: Estimator, norm: Norm) -> Row:
     )
 
 
-def _fingerprint(seen: Observations) -> dict[str, Mapping[str, float | None] | float | None]:
-    count, total = seen.heart_by_steps.T
-    assert len(STEP_BINS) == len(STEP_EDGES) - 1
-    return {
-        "autocorrelation": {str(lag): _or_none(seen.autocorrelation[lag]) for lag in LAGS_MINUTES},
-        "heart_rate_by_steps": {
-            name: float(total[i] / count[i]) if count[i] else None for i, name in enumerate(STEP_BINS)
-        },
-        "stepless_share": float(count[0] / count.sum()) if count.sum() else None,
-    }
-
-
-def _or_none(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _missingness(seen: Observations) -> dict[str, Mapping[str, float] | float]:
-    cells = seen.reason_cells
+def _missingness(seen: Observations) -> dict[str, Mapping[str, float] | Mapping[str, list[float]] | float]:
+    cells, hours = seen.reason_cells, seen.reason_hours / seen.reason_hours.sum(axis=1, keepdims=True)
     missing = cells[:, 1:].sum(axis=1) / cells.sum(axis=1)
     names: Sequence[str] = NAMES
     return {
         "share": float(cells[:, 1:].sum() / cells.sum()),
         "by_signal": {name: float(share) for name, share in zip(names, missing, strict=True)},
         "by_reason": {reason.name.lower(): float(cells[:, reason].sum() / cells.sum()) for reason in Reason if reason},
+        "by_reason_and_hour": {reason.name.lower(): hours[:, reason].tolist() for reason in Reason if reason},
     }

@@ -4,11 +4,12 @@ States are told from what a real dataset would hold too (diary events, steps), n
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from simulator.recording import Event, Recording
 from simulator.signals import INDEX, MINUTES_PER_DAY
@@ -16,15 +17,21 @@ from simulator.signals import INDEX, MINUTES_PER_DAY
 Minutes = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-VIGOROUS: Final = frozenset({"running", "hiit", "spinning", "stairclimber", "rowing"})  # >= 7 MET, Compendium 2024
+VIGOROUS: Final = frozenset(  # >= 7 MET, Compendium 2024
+    {"running", "hiit", "spinning", "stairclimber", "rowingmachine", "martialarts", "swimming"}
+)
+SAMPLES_PER_MINUTE: Final = 1500.0  # that log_energy sums over: 25 Hz (simulator.motion)
 RR_VALID_PERCENT: Final = 80.0  # share of valid beats above which RR statistics are held against lab norms
-CLOCK_STATE: Final = re.compile(r"\d\d-\d\dh")
+CLOCK_STATE: Final = re.compile(r"(\d\d)-(\d\d)h")
+NEAR_STATE: Final = re.compile(r"(\d+)min_(after|before)_(\w+)")
+MOTION_STATE: Final = re.compile(r"acc_sd:([\d.]+)-([\d.]+|inf)")
 STATES: Final = frozenset(
     {"any", "worn", "sleep", "awake", "still", "light", "walking", "running", "swimming", "exercise", "vigorous"}
-    | {"valid_rr", "worn_awake", "sleep_or_exercise"}
+    | {"valid_rr", "worn_awake", "sleep_or_exercise", "asleep", "nrem", "deep", "rem"}
 )
+NEEDS_STAGES: Final = frozenset({"asleep", "nrem", "deep", "rem"})
 NEEDS_SLEEP: Final = frozenset({"sleep", "awake", "still", "light", "walking", "worn_awake"})
-NEEDS_EVENTS: Final = NEEDS_SLEEP | {"running", "swimming", "exercise", "vigorous", "sleep_or_exercise"}
+NEEDS_EVENTS: Final = NEEDS_SLEEP | NEEDS_STAGES | {"running", "swimming", "exercise", "vigorous", "sleep_or_exercise"}
 
 
 def seen(recording: Recording, name: str) -> Minutes:
@@ -33,7 +40,8 @@ def seen(recording: Recording, name: str) -> Minutes:
     return np.where(recording.observed[i], recording.values[i], np.float32(np.nan))
 
 
-def _minutes_of(events: tuple[Event, ...], kind: str, labels: Collection[str] | None = None) -> Mask:
+def minutes_of(events: tuple[Event, ...], kind: str, labels: Collection[str] | None = None) -> Mask:
+    """Minutes of the day inside an event of a kind, and of some labels if they are named."""
     mask = np.zeros(MINUTES_PER_DAY, dtype=np.bool_)
     for event in events:
         if event.kind == kind and (labels is None or event.label in labels):
@@ -49,9 +57,9 @@ def states_of(recording: Recording) -> dict[str, Mask]:
     """
     steps = seen(recording, "steps")
     worn = recording.observed[INDEX["steps"]] | recording.observed[INDEX["heart_rate"]]
-    sleep = _minutes_of(recording.events, "sleep")
-    exercise = _minutes_of(recording.events, "activity")
-    other = _minutes_of(
+    sleep = minutes_of(recording.events, "sleep")
+    exercise = minutes_of(recording.events, "activity")
+    other = minutes_of(
         recording.events, "activity", {e.label for e in recording.events if e.label not in ("walking", "hiking")}
     )
     known = any(event.kind == "sleep" for event in recording.events)
@@ -66,21 +74,93 @@ def states_of(recording: Recording) -> dict[str, Mask]:
         "still": still,
         "light": awake & (steps >= 1) & (steps < 60) & ~exercise,
         "walking": awake & (steps >= 60) & (steps < 140) & ~other,
-        "running": _minutes_of(recording.events, "activity", {"running"}),
-        "swimming": _minutes_of(recording.events, "activity", {"swimming"}),
+        "running": minutes_of(recording.events, "activity", {"running"}),
+        "swimming": minutes_of(recording.events, "activity", {"swimming"}),
         "exercise": exercise,
-        "vigorous": _minutes_of(recording.events, "activity", VIGOROUS),
+        "vigorous": minutes_of(recording.events, "activity", VIGOROUS),
         "valid_rr": recording.observed[INDEX["rmssd"]] & (seen(recording, "rr_valid") > RR_VALID_PERCENT),
         "worn_awake": awake & ~exercise & worn,
         "sleep_or_exercise": (sleep | exercise) & worn,
+        "asleep": minutes_of(recording.events, "stage", {"light", "deep", "rem"}),
+        "nrem": minutes_of(recording.events, "stage", {"light", "deep"}),
+        "deep": minutes_of(recording.events, "stage", {"deep"}),
+        "rem": minutes_of(recording.events, "stage", {"rem"}),
     }
 
 
-def clock_state(name: str, awake: Mask) -> Mask:
-    """Awake minutes of a state such as "17-20h"."""
-    first, last = (int(part) for part in name.removesuffix("h").split("-"))
-    hour = np.arange(MINUTES_PER_DAY) // 60
-    return awake & (hour >= first) & (hour < last)
+def is_state(name: str) -> bool:
+    """Whether ``state_of`` knows a state; several at once are joined by "&".
+
+    >>> is_state("still&acc_sd:0.005-0.01"), is_state("10min_after_vigorous"), is_state("on_the_moon")
+    (True, True, False)
+    """
+    return all(
+        part in STATES
+        or CLOCK_STATE.fullmatch(part)
+        or MOTION_STATE.fullmatch(part)
+        or ((near := NEAR_STATE.fullmatch(part)) and near[3] in STATES)
+        for part in name.split("&")
+    )
+
+
+def events_needed(name: str) -> bool:
+    """Whether a state is told by sleep or activity events."""
+    parts = [near[3] if (near := NEAR_STATE.fullmatch(part)) else part for part in name.split("&")]
+    return any(part in NEEDS_EVENTS or CLOCK_STATE.fullmatch(part) for part in parts)
+
+
+def state_of(name: str, states: Mapping[str, Mask], recording: Recording) -> Mask:
+    """Minutes in a state that a norm names.
+
+    Args:
+        name: One that ``is_state``: a state of ``states_of``; awake clock hours ("17-20h"); minutes just after or
+            before spells of a state ("10min_after_vigorous"); a range of the standard deviation of acceleration, in g
+            ("acc_sd:0.005-0.01"); or several of them joined by "&".
+        states: Of the recording.
+        recording: The day.
+    """
+    mask = np.ones(MINUTES_PER_DAY, dtype=np.bool_)
+    for part in name.split("&"):
+        if clock := CLOCK_STATE.fullmatch(part):
+            hour = np.arange(MINUTES_PER_DAY) // 60
+            mask &= states["awake"] & (hour >= int(clock[1])) & (hour < int(clock[2]))
+        elif near := NEAR_STATE.fullmatch(part):
+            mask &= _near(states[near[3]], int(near[1]), after=near[2] == "after")
+        elif motion := MOTION_STATE.fullmatch(part):
+            sd = acceleration_sd(recording)
+            mask &= (sd >= float(motion[1])) & (sd < float(motion[2]))
+        else:
+            mask &= states[part]
+    return mask
+
+
+def _near(inside: Mask, minutes: int, *, after: bool) -> Mask:
+    """Minutes outside of spells that lie at most so many after their end, or before their beginning."""
+    spells = inside if after else inside[::-1]
+    last = np.maximum.accumulate(np.where(spells, np.arange(MINUTES_PER_DAY), -MINUTES_PER_DAY))
+    since = np.arange(MINUTES_PER_DAY) - last
+    near: Mask = (since > 0) & (since <= minutes)
+    return near if after else near[::-1]
+
+
+def acceleration_sd(recording: Recording) -> Minutes:
+    """Standard deviation of high-passed acceleration in the minute (g), from its log energy."""
+    sd: Minutes = np.sqrt(np.exp(seen(recording, "log_energy")) / np.float32(SAMPLES_PER_MINUTE))
+    return sd
+
+
+def _truth(recording: Recording, name: str) -> Minutes:
+    """What was under the sensor's error; NaN throughout where nobody knows."""
+    if recording.truth is None:
+        return np.full(MINUTES_PER_DAY, np.nan, dtype=np.float32)
+    truth: Minutes = recording.truth[INDEX[name]]
+    return truth
+
+
+def _pnn50(recording: Recording) -> Minutes:
+    """Share of successive differences above 50 ms, from that above 30 ms, as normal differences have it."""
+    share = np.clip(_at_rest(recording, "pnn30") / 100, 1e-4, 1 - 1e-4).astype(np.float64)
+    return np.asarray(200 * ndtr(-50 / 30 * -ndtri(share / 2)), dtype=np.float32)
 
 
 def _ln(minutes: Minutes) -> Minutes:
@@ -142,5 +222,10 @@ MINUTE_QUANTITIES: Final[dict[str, Callable[[Recording], Minutes]]] = {
     "hr_missing_while_worn": lambda r: _hidden_while_worn(r, "heart_rate"),
     "scl_and_temp_available": lambda r: _shown_while_worn(r, "scl"),
     "cadence": lambda r: seen(r, "steps"),
+    "sd_of_acceleration_magnitude": acceleration_sd,
+    "pnn50": _pnn50,
+    "ppg_hr_minus_ecg_hr": lambda r: seen(r, "heart_rate") - _truth(r, "heart_rate"),
+    "true_hr": lambda r: _truth(r, "heart_rate"),
+    "rmssd_true": lambda r: _truth(r, "rmssd"),
 }
 """Minute values by the names that norms use, float32 [1440], NaN where there is none."""

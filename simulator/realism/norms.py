@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simulator.realism.minutes import CLOCK_STATE, STATES
+from simulator.realism.minutes import is_state
 from simulator.realism.observing import Observations
 from simulator.realism.statistics import NotComputableError
 from simulator.recording import DataError
@@ -41,6 +41,7 @@ _BMIS: Final = {"lt25": (0.0, 25.0), "25-30": (25.0, 30.0), "ge30": (30.0, np.in
 _CONDITIONS: Final = {"hypertension": "hypertension", "anxiety": "anxiety", "anxiety_disorder": "anxiety"}
 _NUMBERS: Final = ("age_years", "bmi_kg_m2")
 _AGE_TOLERANCE_YEARS: Final = 5.0  # a norm "at 40" is held against people of 35 to 45
+COHORT_POPULATIONS: Final = ("students",)  # cohorts that only people made from the population of that name express
 _NOTED: Final = ("device", "place", "active_user")  # say where a norm comes from; nothing to choose by
 
 STATE_ALIASES: Final = {
@@ -58,6 +59,7 @@ STATE_ALIASES: Final = {
     "walking_flat": "walking",
     "vigorous_exercise": "vigorous",
     "worn_awake_not_exercising": "worn_awake",
+    "supine": "still",
 }
 """What norms call a state -> the state of ``simulator.realism.minutes`` that comes closest."""
 
@@ -154,10 +156,41 @@ def state(name: str) -> str:
     Raises:
         NotComputableError: If no recording tells it.
     """
-    known = STATE_ALIASES.get(name, name)
-    if known not in STATES and not CLOCK_STATE.fullmatch(known):
+    known = "&".join(STATE_ALIASES.get(part, part) for part in name.split("&"))
+    if not is_state(known):
         raise NotComputableError(f"recordings do not tell the state {name!r}")
     return known
+
+
+def motion_state(keys: dict[str, str]) -> str | None:
+    """The state of a stratum that names a range of acceleration; takes the key out.
+
+    >>> motion_state({"acc_sd": "5-10mg"}), motion_state({"acc_sd<5mg": ""}), motion_state({"sex": "F"})
+    ('acc_sd:0.005-0.01', 'acc_sd:0-0.005', None)
+    """
+    for key in keys:
+        match = re.fullmatch(r"acc_sd(?:([<>])([\d.]+)|=([\d.]+)-([\d.]+))(m?g)", f"{key}={keys[key]}".rstrip("="))
+        if match is None:
+            continue
+        del keys[key]
+        scale = 0.001 if match[5] == "mg" else 1.0
+        if match[1]:
+            bound = f"{float(match[2]) * scale:g}"
+            return f"acc_sd:0-{bound}" if match[1] == "<" else f"acc_sd:{bound}-inf"
+        return f"acc_sd:{float(match[3]) * scale:g}-{float(match[4]) * scale:g}"
+    return None
+
+
+def sides(text: str) -> tuple[str, str, str]:
+    """Both states of a contrast of minutes and the operator; "10min_after_x/before" is the same time before x.
+
+    >>> sides("10min_after_vigorous/before")
+    ('10min_after_vigorous', '10min_before_vigorous', '/')
+    """
+    left, right, operator = contrast(text)
+    if right == "before":
+        right = left.replace("_after_", "_before_")
+    return state(left), state(right), operator
 
 
 def contrast(text: str) -> tuple[str, str, str]:
@@ -201,9 +234,11 @@ def choose_people(keys: dict[str, str], seen: Observations, notes: list[str]) ->
             keep &= _people_of(key, keys.pop(key), seen)
         elif key == "cohort":
             cohort = keys.pop(key)
-            if cohort.startswith("students"):
-                raise NotComputableError("needs a sub-population of students")
-            notes.append(f"everybody stands for {cohort}")
+            wanted = next((name for name in COHORT_POPULATIONS if cohort.startswith(name)), None)
+            if wanted is not None and seen.population != wanted:
+                raise NotComputableError(f"needs population {wanted}")
+            if wanted is None:
+                notes.append(f"everybody stands for {cohort}")
         elif key in _NOTED:
             notes.append(f"norm from {key} {keys.pop(key)}")
     return keep
@@ -228,6 +263,10 @@ def group(name: str, seen: Observations) -> NDArray[np.bool_] | None:
         return np.asarray(_known(seen, "sex") == _SEXES[name], dtype=np.bool_)
     if name in _CONDITIONS:
         return np.asarray(_known(seen, _CONDITIONS[name]), dtype=np.bool_)
+    if name in _AGES:
+        return _between(_known(seen, "age_years"), *_AGES[name])
+    if name in _BMIS:
+        return _between(_known(seen, "bmi_kg_m2"), *_BMIS[name])
     return None
 
 

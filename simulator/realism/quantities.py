@@ -1,60 +1,36 @@
-"""From a norm's quantity to a sample: whose values they are, of persons, days, bouts or gaps.
+"""From a norm's quantity to a sample of persons or days: whose values they are.
 
 Each function takes the observations and the stratum's remaining keys, takes out the keys that it understands, and
 returns values with the code of the person each belongs to. Quantities of single minutes are in
-``simulator.realism.minutes``.
+``simulator.realism.minutes``, those of single events and gaps in ``simulator.realism.events``.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from simulator.realism.days import NUMBERED
+from simulator.realism.events import (
+    Keys,
+    activity_labels,
+    asked,
+    bouts_of,
+    days_with,
+    hours,
+    moods,
+    needs_reasons,
+)
 from simulator.realism.observing import Observations, Sketch
 from simulator.realism.statistics import NotComputableError, Sample, person_means, sample
 from simulator.recording import Reason
-from simulator.routine import Activity
-
-Keys = dict[str, str]
 
 WORN_HOURS: Final = 20.0  # a day counts as worn, for steps and 24-hour heart rate (norms)
 FULL_DAY_HOURS: Final = 23.0
 _NIGHT_HOURS: Final = (23.0, 6.0)  # between which an overnight charger charges
-_LABELS: Final = {
-    "walk": "walking",
-    "run": "running",
-    "bike": "biking",
-    "swim": "swimming",
-    "strengthtraining": "strength",
-    "spinning": "spinning",
-}
-_CAN_BE_LOGGED: Final = frozenset(activity.name.lower() for activity in Activity)
-
-
-def asked(keys: Keys, name: str) -> str:
-    """Take a key that a quantity cannot do without.
-
-    Raises:
-        NotComputableError: If the norm does not name it.
-    """
-    if name not in keys:
-        raise NotComputableError(f"the norm names no {name}")
-    return keys.pop(name)
-
-
-def hours(text: str) -> tuple[int, int]:
-    """Whole clock hours of "06-09".
-
-    Raises:
-        NotComputableError: If it is something else.
-    """
-    match = re.fullmatch(r"(\d\d?)-(\d\d?)", text)
-    if match is None:
-        raise NotComputableError(f"hours {text!r} are not two clock hours")
-    return int(match[1]), int(match[2])
 
 
 # ------------------------------------------------------------------------------------------------------- days
@@ -130,46 +106,70 @@ def _missing_cells(seen: Observations, keys: Keys) -> Sample:
 
 
 def _gaps_a_day(seen: Observations, keys: Keys) -> Sample:
-    _needs_reasons(seen)
+    needs_reasons(seen)
     return _days(seen, _column(seen, "gaps_begun"), seen.days["any_cell"] > 0)
 
 
-def _logged(seen: Observations, label: str | None) -> NDArray[np.bool_]:
-    """Days on which an activity (None: any; "sport": any but walking) was logged while the watch was worn."""
-    bouts = _bouts(seen, "activity")
-    if label == "sport":
-        bouts = bouts[bouts["label"] != "walking"]
-    elif label is not None:
-        bouts = bouts[bouts["label"] == label]
+def _logged(seen: Observations, labels: Collection[str] | None) -> NDArray[np.bool_]:
+    """Days on which one of some activities (None: any) was logged while the watch was worn."""
+    bouts = bouts_of(seen, "activity")
+    if labels is not None:
+        bouts = bouts[bouts["label"].isin(list(labels))]
     marked = np.zeros(len(seen.days), dtype=np.bool_)
     marked[bouts.loc[bouts["worn"], "day_row"].to_numpy(dtype=np.int64)] = True
     return marked
 
 
+def _sports(seen: Observations) -> frozenset[str]:
+    """Everything logged but walks, which log themselves."""
+    return frozenset(bouts_of(seen, "activity")["label"]) - {"walking"}
+
+
 def _day_with_activity(seen: Observations, keys: Keys) -> Sample:
-    label = activity_label(seen, asked(keys, "activity")) if "activity" in keys else None
-    return _days(seen, _logged(seen, label).astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
+    labels = activity_labels(seen, asked(keys, "activity")) if "activity" in keys else None
+    return _days(seen, _logged(seen, labels).astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
 
 
 def _day_with_sport(seen: Observations, keys: Keys) -> Sample:
-    return _days(seen, _logged(seen, "sport").astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
+    return _days(seen, _logged(seen, _sports(seen)).astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
 
 
 def _sport_day_with(seen: Observations, keys: Keys) -> Sample:
-    wanted = _logged(seen, activity_label(seen, asked(keys, "activity")))
-    return _days(seen, np.where(_logged(seen, "sport"), wanted.astype(np.float64), np.nan))
+    wanted = _logged(seen, activity_labels(seen, asked(keys, "activity")))
+    return _days(seen, np.where(_logged(seen, _sports(seen)), wanted.astype(np.float64), np.nan))
 
 
 def _sport_minutes(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts(seen, "activity")
+    bouts = bouts_of(seen, "activity")
     minutes = bouts[(bouts["label"] != "walking") & bouts["worn"]].groupby("day_row")["minutes"].sum()
     return _days(seen, minutes.reindex(range(len(seen.days))).to_numpy(dtype=np.float64))
 
 
 def _activity_types(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts(seen, "activity")
+    bouts = bouts_of(seen, "activity")
     types = bouts[bouts["worn"]].groupby("day_row")["label"].nunique()
     return _days(seen, types.reindex(range(len(seen.days))).to_numpy(dtype=np.float64))
+
+
+def _minutes_asleep(seen: Observations, keys: Keys) -> Sample:
+    return _days(seen, _staged(seen, "minutes_asleep"))
+
+
+def _staged(seen: Observations, column: str) -> "pd.Series[float]":
+    if not seen.has_stages:
+        raise NotComputableError("events hold no sleep stages")
+    return _column(seen, column)
+
+
+def _of_stage(column: str) -> Callable[[Observations, Keys], Sample]:
+    return lambda seen, keys: _days(seen, _staged(seen, column))
+
+
+def _mood_share(seen: Observations, keys: Keys) -> Sample:
+    """1 on days with a mood, 0 on other days of which a mood was told."""
+    labels = moods(asked(keys, "mood"))
+    told = days_with(seen, "mood", None)
+    return _days(seen, np.where(told, days_with(seen, "mood", labels).astype(np.float64), np.nan))
 
 
 DAY_QUANTITIES: Final[Mapping[str, Callable[[Observations, Keys], Sample]]] = {
@@ -187,7 +187,25 @@ DAY_QUANTITIES: Final[Mapping[str, Callable[[Observations, Keys], Sample]]] = {
     "rmssd_nightly": _plain("rmssd_nightly"),
     "nightly_skin_temperature": _plain("nightly_skin_temperature"),
     "sleep_wrist_skin_temperature": _plain("nightly_skin_temperature"),
-    "sleep_minutes_per_night": _plain("sleep_period_minutes"),
+    "sleep_minutes_per_night": _minutes_asleep,
+    "sleep_period_minutes_per_night": _plain("sleep_period_minutes"),
+    "awake_share_of_sleep_period": _of_stage("awake_sleep_share"),
+    "awake_or_restless_minutes_in_sleep_period": _of_stage("awake_in_sleep_minutes"),
+    "wake_after_sleep_onset_psg": _of_stage("awake_in_sleep_minutes"),
+    "deep_sleep_share": _of_stage("deep_sleep_share"),
+    "rem_sleep_share": _of_stage("rem_sleep_share"),
+    "light_sleep_share": _of_stage("light_sleep_share"),
+    "nocturnal_hr": _plain("sleeping_hr"),
+    "sleep_hr_first_3h": _plain("sleep_hr_first_3h"),
+    "sleep_rmssd_first_3h": _plain("sleep_rmssd_first_3h"),
+    "lowest_stable_hr_daytime": _plain("lowest_stable_hr_daytime"),
+    "lowest_stable_hr_night": _plain("lowest_stable_hr_night"),
+    "sdnn_24h": _plain("sdnn_24h"),
+    "moderate_or_vigorous_minutes": _plain("moderate_or_vigorous_minutes", worn=True),
+    "very_or_fairly_active_minutes": _plain("moderate_or_vigorous_minutes", worn=True),
+    "lightly_active_minutes": _plain("lightly_active_minutes", worn=True),
+    "sedentary_share_of_waking_minutes": _plain("sedentary_share_of_waking_minutes", worn=True),
+    "share_of_answered_days_with_mood": _mood_share,
     "bedtime": _plain("bedtime"),
     "share_asleep_before_midnight": _indicator("bedtime", lambda x: x < 24, "bedtime"),
     "nap_hours_per_day": _plain("nap_hours_per_day"),
@@ -224,6 +242,10 @@ def day_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | None:
         hours, bound = _column(seen, "hours_per_day_with_hr"), float(match[2])
         held = (hours >= bound if match[1] == "ge" else hours < bound).astype(np.float64)
         return _days(seen, held.where(hours.notna()))
+    if quantity == "wrist_skin_temperature_rise_before_sleep_onset":
+        quantity = f"{quantity}_{asked(keys, 'window')}"
+    if any(pattern.fullmatch(quantity) for pattern, _ in NUMBERED):
+        return _plain(quantity, worn=not quantity.startswith("wrist_skin"))(seen, keys)
     if quantity not in DAY_QUANTITIES:
         return None
     return DAY_QUANTITIES[quantity](seen, keys)
@@ -300,6 +322,36 @@ def _social_jetlag(seen: Observations) -> Sample:
     return _joined(free, work, lambda a, b: np.abs(a - b))
 
 
+def _mean_sleep_within(seen: Observations, keys: Keys) -> Sample:
+    """1 for who sleeps so many hours on average."""
+    match = re.fullmatch(r"([\d.]+)-([\d.]+)h", asked(keys, "sleep"))
+    if match is None:
+        raise NotComputableError("hours of sleep are not two numbers")
+    own = person_means(_minutes_asleep(seen, keys))
+    hours_asleep = own.values / 60
+    return sample((hours_asleep >= float(match[1])) & (hours_asleep < float(match[2])), own.person)
+
+
+def _valid_days(least: int, of: int) -> Callable[[Observations], Sample]:
+    """1 for who wore the watch on so many of their first days, for people with enough days."""
+
+    def valid(seen: Observations) -> Sample:
+        days = seen.days.groupby("person")["worn_hours"]
+        first = days.head(of).ge(WORN_HOURS).groupby(seen.days["person"]).sum()
+        enough = days.size() >= of
+        if not enough.any():
+            raise NotComputableError(f"nobody has {of} days")
+        return sample((first >= least)[enough].to_numpy(dtype=np.float64), first.index.to_numpy()[enough])
+
+    return valid
+
+
+def _seated(seen: Observations) -> Sample:
+    """The 10th percentile of heart rate at rest awake, the check of a resting heart rate that norms.md names."""
+    found = sketch(seen, "hr", "still")
+    return sample(np.quantile(found.values, 0.1, axis=1), found.people)
+
+
 def _max_hr_residual(seen: Observations) -> Sample:
     expected = _transformed(_fact("age_years")(seen), lambda age: 208 - 0.7 * age)  # Tanaka et al. 2001
     return _joined(_fact("max_hr_bpm")(seen), expected, np.subtract)
@@ -307,7 +359,7 @@ def _max_hr_residual(seen: Observations) -> Sample:
 
 def _charges(seen: Observations) -> Sample:
     """Times put on the charger, a day; a stretch that goes on from the day before is the same time."""
-    _needs_reasons(seen)
+    needs_reasons(seen)
     gaps = seen.gaps[(seen.gaps["reason"] == Reason.CHARGING) & ~seen.gaps["from_midnight"].astype(bool)]
     days = np.bincount(seen.days["person"], minlength=len(seen.people))
     begun = np.bincount(gaps["person"].astype(np.int64), minlength=len(seen.people))
@@ -316,7 +368,7 @@ def _charges(seen: Observations) -> Sample:
 
 def _charges_overnight(seen: Observations) -> Sample:
     """1 for who charges mostly at night, of those who charge."""
-    _needs_reasons(seen)
+    needs_reasons(seen)
     gaps = seen.gaps[seen.gaps["reason"] == Reason.CHARGING]
     start, end = gaps["hour"], gaps["hour"] + gaps["minutes"] / 60
     late, early = _NIGHT_HOURS
@@ -334,6 +386,7 @@ PERSON_QUANTITIES: Final[Mapping[str, Callable[[Observations], Sample]]] = {
     "hypertension_self_reported_diagnosis": _fact("hypertension"),
     "hrmax_residual": _max_hr_residual,
     "ln_rmssd": lambda seen: _transformed(_means("rmssd_nightly")(seen), np.log),
+    "high_frequency_hrv": lambda seen: _transformed(_means("rmssd_nightly")(seen), np.log),  # r .9: Kleiger et al. 2005
     "time_domain_hrv": lambda seen: _transformed(_means("rmssd_nightly")(seen), np.log),
     "sleep_hr_over_awake_hr": _sleep_over_awake,
     "night_hr_dip": lambda seen: _transformed(_sleep_over_awake(seen), lambda ratio: 1 - ratio),
@@ -350,6 +403,8 @@ PERSON_QUANTITIES: Final[Mapping[str, Callable[[Observations], Sample]]] = {
     "social_jetlag": _social_jetlag,
     "charges_per_day": _charges,
     "users_who_charge_overnight": _charges_overnight,
+    "resting_hr_seated": _seated,
+    "hrmax": _fact("max_hr_bpm"),
     "steps": _means("steps_per_day"),
     "rmssd": _means("rmssd_nightly"),
     "resting_hr": resting_hr,
@@ -358,143 +413,19 @@ PERSON_QUANTITIES: Final[Mapping[str, Callable[[Observations], Sample]]] = {
 """One value a person, by the names that norms use for them or for one side of a correlation."""
 
 
-# ------------------------------------------------------------------------------------------------- bouts and gaps
-
-
-def _needs_reasons(seen: Observations) -> None:
-    if not seen.has_reasons:
-        raise NotComputableError("nobody knows why minutes are missing")
-
-
-def _bouts(seen: Observations, kind: str) -> pd.DataFrame:
-    bouts = seen.bouts[seen.bouts["kind"] == kind]
-    if not len(bouts):
-        raise NotComputableError(f"no {kind} is recorded")
-    return bouts
-
-
-def activity_label(seen: Observations, name: str) -> str:
-    """The label by which a dataset knows an activity.
-
-    Raises:
-        NotComputableError: If nobody logged it and the simulator has no such activity.
-    """
-    plain = re.sub(r"[^a-z]", "", name.lower())
-    label = _LABELS.get(plain, plain)
-    if label not in _CAN_BE_LOGGED and label not in set(seen.bouts["label"]):
-        raise NotComputableError(f"no activity {label!r} in the recordings")
-    return label
-
-
-def _of(bouts: pd.DataFrame, values: ArrayLike, weight: ArrayLike | None = None) -> Sample:
-    return sample(values, bouts["person"].to_numpy(dtype=np.int64), weight)
-
-
-def _share_of_activities(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts(seen, "activity")
-    return _of(bouts, bouts["label"] == activity_label(seen, asked(keys, "activity")))
-
-
-def _share_of_moods(seen: Observations, keys: Keys) -> Sample:
-    bouts, mood = _bouts(seen, "mood"), asked(keys, "mood").lower()
-    return _of(bouts, bouts["label"] == mood)
-
-
-def _bouts_of_activity(seen: Observations, keys: Keys) -> pd.DataFrame:
-    bouts, name = _bouts(seen, "activity"), asked(keys, "activity")
-    return bouts if name == "all" else bouts[bouts["label"] == activity_label(seen, name)]
-
-
-def _bout_minutes(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts_of_activity(seen, keys)
-    return _of(bouts, bouts["minutes"])
-
-
-def _bout_steps(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts_of_activity(seen, keys)
-    return _of(bouts, bouts["step_rate"])
-
-
-def _bout_reserve(seen: Observations, keys: Keys) -> Sample:
-    """Mean heart rate of a bout as a share of the reserve between resting and maximal (208 - 0.7 age) heart rate."""
-    bouts, resting = _bouts_of_activity(seen, keys), resting_hr(seen)
-    highest = _transformed(_fact("age_years")(seen), lambda age: 208 - 0.7 * age)  # Tanaka et al. 2001
-    low = bouts["person"].map(dict(zip(resting.person, resting.values, strict=True)))
-    high = bouts["person"].map(dict(zip(highest.person, highest.values, strict=True)))
-    return _of(bouts, (bouts["heart_rate"] - low) / (high - low))
-
-
-def _starts_in_block(seen: Observations, keys: Keys) -> Sample:
-    bouts, day = _bouts_of_activity(seen, keys), keys.pop("day", "all")
-    if day != "all":
-        bouts = bouts[bouts["weekend"].astype(bool) == (day == "weekend")]
-    return _of(bouts, _hour_in(bouts["hour"], *hours(asked(keys, "hours"))))
-
-
-def _hour_in(hour: "pd.Series[float]", first: float, last: float) -> "pd.Series[float]":
-    """1 where a clock hour lies in [first, last), which may run over midnight."""
-    inside = (hour >= first) & (hour < last) if first < last else (hour >= first) | (hour < last)
-    return inside.astype(np.float64)
-
-
-def _female_share(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts_of_activity(seen, keys)
-    if "sex" not in seen.people:
-        raise NotComputableError("people.parquet has no column 'sex'")
-    people = np.unique(bouts["person"].to_numpy(dtype=np.int64))
-    return sample((seen.people["sex"].to_numpy()[people] == "female").astype(np.float64), people)
-
-
-def _naps(seen: Observations) -> pd.DataFrame:
-    naps = _bouts(seen, "sleep")
-    naps = naps[naps["label"] == "nap"]
-    if not len(naps):
-        raise NotComputableError("no nap is recorded")
-    return naps
-
-
-def _nap_time(seen: Observations, keys: Keys) -> Sample:
-    naps = _naps(seen)
-    first, last = hours(asked(keys, "hours"))
-    middle = naps["hour"] + naps["minutes"] / 120
-    return _of(naps, _hour_in(middle % 24, first, last), naps["minutes"])
-
-
-def _nap_start(seen: Observations, keys: Keys) -> Sample:
-    return _of(_naps(seen), _naps(seen)["hour"])
-
-
-def _charge_minutes(seen: Observations, keys: Keys) -> Sample:
-    _needs_reasons(seen)
-    gaps = seen.gaps[seen.gaps["reason"] == Reason.CHARGING]
-    return _of(gaps, gaps["minutes"])
-
-
-BOUT_QUANTITIES: Final[Mapping[str, Callable[[Observations, Keys], Sample]]] = {
-    "share_of_logged_activity_events": _share_of_activities,
-    "share_of_logged_mood_events": _share_of_moods,
-    "activity_bout_duration": _bout_minutes,
-    "activity_step_rate": _bout_steps,
-    "activity_mean_intensity": _bout_reserve,
-    "share_of_bout_starts_in_block": _starts_in_block,
-    "female_share_of_participants": _female_share,
-    "share_of_nap_time": _nap_time,
-    "nap_start": _nap_start,
-    "nonwear_gap_for_charging": _charge_minutes,
-}
-"""Values of single events and gaps, by the names that norms use."""
-
-
-def bout_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | None:
-    """Values of single events or gaps, or None if the quantity is not one of them.
+def person_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | None:
+    """One value a person, or None if the quantity is not one of people.
 
     Raises:
         NotComputableError: If the dataset does not tell it.
     """
-    if match := re.fullmatch(r"charge_starts_(\d\d)-(\d\d)h", quantity):
-        _needs_reasons(seen)
-        gaps = seen.gaps[(seen.gaps["reason"] == Reason.CHARGING) & ~seen.gaps["from_midnight"].astype(bool)]
-        return _of(gaps, _hour_in(gaps["hour"], float(match[1]), float(match[2])))
-    if quantity not in BOUT_QUANTITIES:
-        return None
-    return BOUT_QUANTITIES[quantity](seen, keys)
+    if match := re.fullmatch(r"share_with_(\d+)_valid_days_of_(\d+)", quantity):
+        return _valid_days(int(match[1]), int(match[2]))(seen)
+    if quantity == "share_of_people_by_mean_sleep":
+        return _mean_sleep_within(seen, keys)
+    if quantity == "resting_hr" and "posture" in keys:
+        posture = keys.pop("posture")
+        if posture != "seated":
+            raise NotComputableError(f"recordings do not tell the posture {posture!r}")
+        quantity = "resting_hr_seated"
+    return PERSON_QUANTITIES[quantity](seen) if quantity in PERSON_QUANTITIES else None

@@ -255,3 +255,48 @@ def reducer(name: str) -> Callable[[Sample, Counts], Rows]:
         "skewness": skewness,
     }
     return known.get(name, mean)
+
+
+_CALLED: Final = {
+    "sd_between_person": "sd",
+    "median_ratio": "median",
+    "mean_ratio": "mean",
+    "mean_hour": "mean",
+    "mean_difference": "mean",
+    "share_of_minutes": "mean",
+    "share_rule": "mean",
+}
+
+
+def person_estimates(name: str, values: Sample, counts: Counts) -> Rows:
+    """A statistic of persons: a plain one, or "sd_of_ln" and "..._of_person_means", "..._shares" or "..._medians".
+
+    Args:
+        name: As norms write it.
+        values: Averaged by person where there are several of one.
+        counts: Resamples.
+
+    Raises:
+        NotComputableError: If it is not known.
+    """
+    means = person_means(values)
+    if match := re.fullmatch(r"(.+)_of_person_(means|shares|medians)", name):
+        name = match[1]
+    if re.fullmatch(r"sd_of_ln(_between_person)?", name):
+        return sd(sample(np.log(means.values), means.person), counts)
+    return reducer(_CALLED.get(name, name))(means, counts)
+
+
+def pair_statistic(sums: NDArray[np.float64], people: NDArray[np.int64], counts: Counts, kind: str) -> Rows:
+    """Correlation or slope of y on x within people, from each person's moments.
+
+    Args:
+        sums: [n, 6]: count, sum of x, sum of y, of x^2, of y^2, of x y.
+        people: [n], their codes.
+        counts: Resamples.
+        kind: "correlation" or "slope".
+    """
+    n, x, y, xx, yy, xy = sums.T
+    within = np.stack([xx - x * x / n, yy - y * y / n, xy - x * y / n])  # each person's own mean taken out
+    sxx, syy, sxy = within @ counts[:, people].T.astype(np.float64)
+    return np.asarray(sxy / np.sqrt(sxx * syy) if kind == "correlation" else sxy / sxx)

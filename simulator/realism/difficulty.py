@@ -1,0 +1,295 @@
+"""How hard are LSM-1's tasks on a dataset: logistic regression and random forest on features of five-hour windows.
+
+Data much easier than real data are too clean; near chance they are too noisy. Narayanswamy, Liu et al.,
+arXiv:2410.13638: exercise or none (2 classes), activity (8), sex (2), age (4) and mood (5), people split 80/20, classes
+mixed as in Tables 2(b) and 19. The paper does not list the features of its two baselines; here each signal gives mean,
+standard deviation, least and greatest value. Five splits stand for the one, so that everybody is tested once.
+
+Rare classes (0.02 % of logged activities are elliptical) are not sampled up but weighted up to the paper's mix.
+
+The paper's logistic regression falls below always naming the largest class (sex: 59.9 % with 66.5 % women; age: 28.9 %
+with 39.8 % of 50 to 64), its forest does not: so the former is trained with classes of equal weight here, one against
+the rest as appendix F.3 says, and the latter on the mix as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from simulator.randomness import stream
+from simulator.realism.statistics import NotComputableError, Sample, sample
+from simulator.realism.windows import WINDOW_MINUTES
+from simulator.recording import Event, Recording
+from simulator.signals import MINUTES_PER_DAY
+
+FOLDS: Final = 5  # people split 80/20, section 4.2
+MOST_EXAMPLES: Final = 2500  # of a task, evenly from its classes as far as they reach; then RF takes about 2 s a fold
+LEAST_EXAMPLES: Final = 10  # of a class, below which it is left out; judgement
+LEAST_SHARE: Final = 0.9  # of the paper's mix that must be left; judgement
+LEAST_OBSERVED: Final = 0.5  # of a window's cells; judgement
+TREES: Final = 100
+DAY_MINUTES: Final = (360, 1380)  # 06:00 to 23:00, when people log; judgement
+
+_MOODS: Final = ("content", "frustrated", "excited", "calm", "stressed")
+_AGES: Final = ("18-34", "35-49", "50-64", "65+")  # appendix C.7
+_AGE_EDGES: Final = (35, 50, 65)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A classification of windows.
+
+    Attributes:
+        kind: Which examples: "bout" (a logged activity inside), "plain" (none inside), "mood", or "bout or plain".
+        train, test: Share of each class.
+    """
+
+    kind: str
+    train: Mapping[str, float]
+    test: Mapping[str, float]
+
+
+def _mix(names: tuple[str, ...], shares: tuple[float, ...]) -> dict[str, float]:
+    return {name: share / sum(shares) for name, share in zip(names, shares, strict=True)}
+
+
+_ACTIVITIES: Final = (
+    "biking",
+    "elliptical",
+    "hiit",
+    "strength",
+    "swimming",
+    "running",
+    "walking",
+    "weightlifting",
+)
+TASKS: Final[Mapping[str, Task]] = {
+    "exercise_detection_2class": Task(
+        kind="bout or plain",
+        train=_mix(("exercise", "none"), (3272, 6195)),  # Table 2(b)
+        test=_mix(("exercise", "none"), (671, 1329)),
+    ),
+    "activity_8class": Task(
+        kind="bout",
+        train=_mix(_ACTIVITIES, (8.29, 1.06, 2.31, 1.59, 16.23, 12.94, 52.93, 4.65)),  # Table 19
+        test=_mix(_ACTIVITIES, (12.63, 1.50, 3.19, 13.03, 13.52, 9.66, 43.47, 3.00)),
+    ),
+    "sex_2class": Task(  # Table 13; the windows of the activity task
+        kind="bout", train=_mix(("female", "male"), (9181, 5022)), test=_mix(("female", "male"), (2160, 1090))
+    ),
+    "age_4class": Task(  # Table 13
+        kind="bout", train=_mix(_AGES, (1179, 5697, 5246, 2250)), test=_mix(_AGES, (499, 793, 1297, 673))
+    ),
+    "mood_5class": Task(
+        kind="mood",
+        train=_mix(_MOODS, (22.13, 12.95, 11.48, 21.58, 31.86)),  # Table 19
+        test=_mix(_MOODS, (20.62, 17.24, 10.23, 22.96, 28.95)),
+    ),
+}
+MODELS: Final = ("logistic_regression", "random_forest")
+
+
+@dataclass(slots=True)
+class Examples:
+    """Features of windows with what is known of them, gathered day by day; empty if nobody asked for tasks.
+
+    Attributes:
+        people: The dataset's table of people, or None.
+        features: float32 [104], a window each.
+        kinds: "bout", "plain" or "mood".
+        labels: Label of the event; empty for plain windows.
+        person: Codes.
+    """
+
+    people: pd.DataFrame | None
+    features: list[NDArray[np.float32]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    person: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, people: pd.DataFrame | None) -> "Examples":
+        """None yet."""
+        return cls(people=people)
+
+    def add(self, recording: Recording, code: int) -> None:
+        """Take the windows around a day's events, and one by day without a logged activity in it.
+
+        The paper's windows without exercise belong to labelled events too, so they lie in the day like the others.
+        """
+        if self.people is None:
+            return
+        random = stream(0, "realism", "example", recording.person, recording.day)
+        bouts = [event for event in recording.events if event.kind == "activity"]
+        for event in recording.events:
+            if event.kind not in ("activity", "mood") or not 0 <= event.start_minute < MINUTES_PER_DAY:
+                continue
+            start = _around(event, float(random.random()))
+            self._take(recording, code, start, "bout" if event.kind == "activity" else "mood", event.label)
+        start = int(random.integers(DAY_MINUTES[0], DAY_MINUTES[1] - WINDOW_MINUTES + 1))
+        if not any(event.start_minute < start + WINDOW_MINUTES and event.end_minute > start for event in bouts):
+            self._take(recording, code, start, "plain", "")
+
+    def _take(self, recording: Recording, code: int, start: int, kind: str, label: str) -> None:
+        cut = slice(start, start + WINDOW_MINUTES)
+        observed = recording.observed[:, cut]
+        if observed.mean() >= LEAST_OBSERVED:
+            self.features.append(window_features(recording.values[:, cut], observed))
+            self.kinds.append(kind)
+            self.labels.append(label)
+            self.person.append(code)
+
+
+def _around(event: Event, where: float) -> int:
+    """Start of a window of the day that holds the event, at a random place in it; as much of it as fits."""
+    first, last = event.end_minute - WINDOW_MINUTES, event.start_minute
+    start = min(first, last) + where * abs(last - first)
+    return int(np.clip(start, 0, MINUTES_PER_DAY - WINDOW_MINUTES))
+
+
+def window_features(values: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Mean, standard deviation, least and greatest value of each signal, NaN for one that is not there.
+
+    Args:
+        values: float32 [26, minutes].
+        observed: bool [26, minutes].
+
+    Returns:
+        float32 [104].
+    """
+    count = observed.sum(axis=1)
+    there = count > 0
+    below = np.where(there, count, 1)
+    mean = np.where(observed, values, 0).sum(axis=1) / below
+    spread = np.sqrt(np.where(observed, (values - mean[:, None]) ** 2, 0).sum(axis=1) / below)
+    low, high = (np.where(observed, values, end) for end in (np.float32(np.inf), np.float32(-np.inf)))
+    table = np.stack([mean, spread, low.min(axis=1), high.max(axis=1)])
+    features: NDArray[np.float32] = np.where(there, table, np.nan).ravel().astype(np.float32)
+    return features
+
+
+def correct(examples: Examples, task: str, model: str) -> tuple[Sample, tuple[str, ...]]:
+    """Whether each example was classified rightly by a model that saw other people only.
+
+    Args:
+        examples: What ``Examples.add`` gathered.
+        task: One of ``TASKS``.
+        model: "logistic_regression" or "random_forest".
+
+    Returns:
+        1 or 0 for each example, weighted to the paper's test mix, and remarks.
+
+    Raises:
+        NotComputableError: If a class has too few examples, or task or model is unknown.
+    """
+    if task not in TASKS:
+        raise NotComputableError(f"task {task!r} is not known, expected one of {', '.join(TASKS)}")
+    if model not in MODELS:
+        raise NotComputableError(f"model {model!r} is not known, expected one of {', '.join(MODELS)}")
+    label, rows = _labelled(examples, task)
+    label, rows, notes = _frequent(label, rows, TASKS[task])
+    features = np.stack(examples.features)[rows]
+    person = np.array(examples.person)[rows]
+    fold = _folds(person)
+    right = np.zeros(len(rows))
+    for k in range(FOLDS):
+        trained, tested = fold != k, fold == k
+        if not tested.any() or len(np.unique(label[trained])) < 2:
+            raise NotComputableError("too few people to split them 80/20")
+        mix = TASKS[task].train
+        equal = dict.fromkeys(mix, 1.0)
+        weight = _weights(label[trained], equal if model == "logistic_regression" else mix)
+        guess = _fitted(model, features[trained], label[trained], weight)(features[tested])
+        right[tested] = guess == label[tested]
+    return sample(right, person, _weights(label, TASKS[task].test)), notes
+
+
+def _labelled(examples: Examples, task: str) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """The class of every example of a task, and its row; classes that the task does not have are left out."""
+    kinds, labels, person = np.array(examples.kinds), np.array(examples.labels), np.array(examples.person)
+    if not len(kinds) or examples.people is None:
+        raise NotComputableError("no window of five hours with half of its cells there")
+    rows = np.flatnonzero([kind in TASKS[task].kind.split(" or ") for kind in kinds])
+    if task == "exercise_detection_2class":
+        return np.where(kinds[rows] == "bout", "exercise", "none"), rows
+    column = {"sex_2class": "sex", "age_4class": "age_years"}.get(task)
+    if column is None:
+        known = np.isin(labels[rows], list(TASKS[task].train))
+        return labels[rows][known], rows[known]
+    if column not in examples.people:
+        raise NotComputableError(f"people.parquet has no column {column!r}")
+    facts = examples.people[column].to_numpy()[person[rows]]
+    if column == "sex":
+        known = np.isin(facts, ["female", "male"])
+        return facts[known].astype(np.str_), rows[known]
+    known = np.isfinite(facts.astype(np.float64))
+    return np.array(_AGES)[np.digitize(facts[known].astype(np.float64), _AGE_EDGES)], rows[known]
+
+
+def _frequent(
+    label: NDArray[np.str_], rows: NDArray[np.int64], task: Task
+) -> tuple[NDArray[np.str_], NDArray[np.int64], tuple[str, ...]]:
+    """At most ``MOST_EXAMPLES`` of the classes that have enough, the rare ones whole."""
+    counts = {name: int((label == name).sum()) for name in task.test}
+    kept = {name: count for name, count in counts.items() if count >= LEAST_EXAMPLES}
+    if sum(task.test[name] for name in kept) < LEAST_SHARE or len(kept) < 2:
+        rare = max((name for name in counts if name not in kept), key=lambda name: task.test[name])
+        raise NotComputableError(f"only {counts[rare]} windows of class {rare!r}, expected {LEAST_EXAMPLES}")
+    order = stream(0, "realism", "examples", len(rows)).permutation(len(rows))
+    allowed = _allowed(kept)
+    chosen = np.concatenate([order[label[order] == name][: allowed[name]] for name in kept])
+    dropped = [name for name in counts if name not in kept]
+    notes = (f"without {', '.join(dropped)}: too rare here",) if dropped else ()
+    return label[chosen], rows[chosen], notes
+
+
+def _allowed(counts: dict[str, int]) -> dict[str, int]:
+    """How many of each class: as equal as can be, ``MOST_EXAMPLES`` in all."""
+    left, allowed = MOST_EXAMPLES, {}
+    for i, name in enumerate(sorted(counts, key=lambda name: counts[name])):
+        allowed[name] = min(counts[name], left // (len(counts) - i))
+        left -= allowed[name]
+    return allowed
+
+
+def _folds(person: NDArray[np.int64]) -> NDArray[np.int64]:
+    people = np.unique(person)
+    dealt = stream(0, "realism", "examples", "folds", len(people)).permutation(np.arange(len(people)) % FOLDS)
+    fold: NDArray[np.int64] = dealt[np.searchsorted(people, person)]
+    return fold
+
+
+def _weights(label: NDArray[np.str_], mix: Mapping[str, float]) -> NDArray[np.float64]:
+    """Weights of mean 1 that bring the classes to a mix."""
+    names, inverse, counts = np.unique(label, return_inverse=True, return_counts=True)
+    weight = np.array([mix[name] for name in names])[inverse] / counts[inverse]
+    scaled: NDArray[np.float64] = weight / weight.mean()
+    return scaled
+
+
+def _fitted(
+    model: str, features: NDArray[np.float32], label: NDArray[np.str_], weight: NDArray[np.float64]
+) -> Callable[[NDArray[np.float32]], NDArray[np.str_]]:
+    """A trained classifier; missing features become the mean of those there."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    there = ~np.isnan(features)
+    count = np.maximum(there.sum(axis=0), 1)
+    level = np.where(there, features, 0).sum(axis=0) / count
+    spread = np.sqrt(np.where(there, (features - level) ** 2, 0).sum(axis=0) / count)
+
+    def ready(table: NDArray[np.float32]) -> NDArray[np.float32]:
+        scaled: NDArray[np.float32] = np.nan_to_num((table - level) / np.where(spread > 0, spread, 1))
+        return np.clip(scaled, -8, 8).astype(np.float32)
+
+    if model == "logistic_regression":
+        fitted = LogisticRegression(C=0.1, max_iter=1000, tol=1e-3).fit(ready(features), label, sample_weight=weight)
+    else:
+        forest = RandomForestClassifier(n_estimators=TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
+        fitted = forest.fit(ready(features), label, sample_weight=weight)
+    return lambda table: np.asarray(fitted.predict(ready(table)))
