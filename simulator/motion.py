@@ -20,18 +20,35 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.movement import SAMPLE_HZ, TASK_MINUTES, TURN_SLOWER, Codes, Singles, air_drift, move
+from simulator.movement import (
+    GAIT_THIRD,
+    SAMPLE_HZ,
+    SWING_SHARE,
+    TASK_MINUTES,
+    TURN_SLOWER,
+    Codes,
+    Singles,
+    air_drift,
+    move,
+)
 from simulator.noise import Key, compiled
 from simulator.routine import Routine
 
 SAMPLES_PER_MINUTE: Final = 60.0 * SAMPLE_HZ  # log energy sums over them
-NOISE_CORRELATION: Final = 0.45  # lag-1 autocorrelation of white noise at 25 Hz behind the band-pass filter
+NOISE_CORRELATION: Final = 0.22  # lag-1 autocorrelation of white noise at 25 Hz behind the band-pass (computed)
+_NOISE_KEPT: Final = 0.74  # share of its variance that the band-pass lets through (computed)
 RANGE_BINS: Final = 16  # Table 18: sleep coefficient
 RANGE_FIRST_G: Final = 0.03  # g, upper edge of the lowest bin; E4 minutes span 0.03 to 11 g
 RANGE_STEP: Final = 0.42  # ln(g) per bin: 16 of them reach 25 g
+_SLANT: Final = 0.8  # of the range that three equal axes would sum to
 _STILL_PEAK: Final = 3.4  # largest of a minute's samples over their SD (normal noise at 25 Hz)
 _BEAT_KURTOSIS: Final = 1.05  # fourth moment of gait over that of noise of its energy: near-periodic, with impacts
-_SWING_SHARE: Final = 0.55  # of gait's energy across gravity that swings at half the step rate (norm zc_walk)
+_HARMONIC_1, _HARMONIC_2, _HARMONIC_3 = 0.78, 0.19, 0.03  # GAIT_HARMONICS behind the band-pass, at 160 steps/min
+_RINGING_SECONDS: Final = 0.64  # s, time constant of the high-pass, which rings on alone after each gesture
+_RINGING_SHARE: Final = 0.08  # of a gesture's SD, with which it does
+BURSTS_PER_SECOND: Final = 0.25  # 1/s, bursts of gestures when half of the time is theirs; judgement
+_IRREGULAR: Final = 1.4  # mean squared interval between crossings over the squared mean, in gestures
+_EVEN: Final = 1.4  # the same of rest
 _GAIT_PEAK: Final = 2.9  # largest sample of gait over its SD
 _HECTOPASCAL_PER_METRE: Final = 0.12  # hPa/m (hydrostatic relation)
 _WALKING_HECTOPASCALS: Final = 0.00022  # hPa per step a minute: swinging arm; 0.03 when walking on the flat (norm)
@@ -87,9 +104,15 @@ def _named(rows: NDArray[np.float32]) -> dict[str, Singles]:
 
 @compiled
 def _correlation(hertz: float) -> float:
-    """Lag-1 autocorrelation at 25 Hz of noise with this root mean square frequency."""
+    """Lag-1 autocorrelation at 25 Hz of noise with this root mean square frequency.
+
+    Its spectrum is a gamma density of shape 4, whose mean square is 20 times its squared scale and whose transform is
+    the real part of (1 - iy)^-4.
+    """
     turn = 2.0 * np.pi * hertz / SAMPLE_HZ
-    return 1.0 / (1.0 + 0.5 * turn * turn)
+    y = turn * turn / 20.0
+    spread = (1.0 + y) * (1.0 + y)
+    return (1.0 - 6.0 * y + y * y) / (spread * spread)
 
 
 @compiled
@@ -108,6 +131,16 @@ def _crossings(correlation: float) -> float:
 
 
 @compiled
+def _turned(energy: float, ratio: float, share: float) -> float:
+    """Energy across gravity, g^2, of turns by angles of mean square ``energy * ratio`` that take ``share`` of the time.
+
+    The mean squared sine of a normal angle of variance v is (1 - exp(-2v)) / 2; this is within 4 % of it up to 2.
+    """
+    angle = energy * ratio / max(share, 1e-3)
+    return float(share * angle / (1.0 + angle * (1.0 + 0.3 * angle)))
+
+
+@compiled
 def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
     """Fill ``rows`` [10, n], in the order of ``_ROW`` and before logarithms, and ``motion_g`` [n]."""
     for i in range(rows.shape[1]):
@@ -117,48 +150,67 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
 
         # energy along gravity (what the magnitude sees), across it and along the third axis
         along = gait + arm + rest
-        across = gait * gait_across + arm * arm_across + rest
-        third = 0.12 * gait + arm * arm_third + rest
+        walk_across = _turned(gait, gait_across, walked)
+        arm_turns = _turned(arm, arm_across, moved)
+        across = walk_across + arm_turns + rest
+        aside = 1.0 - min(float(walk_across + arm_turns), 0.7)  # of gravity that swings leave for the third axis
+        third = (GAIT_THIRD * gait + _turned(arm, arm_third, moved)) * aside + rest
         upright = along > across  # the principal component is the larger one
         first = along if upright else across
         least = min(min(along, across), third)
 
         # rhythm of the principal component, part by part
-        step_turn = 2.0 * np.pi / 60.0 / SAMPLE_HZ * pace
+        turn = 2.0 * np.pi / 60.0 / SAMPLE_HZ * pace
+        step = _cosine(turn)
         if upright:
-            of_gait, gait_first, arm_first = _cosine(step_turn), gait, arm
+            gait_first, arm_first = gait, arm
+            beat = step  # what the zero crossings follow: harmonics add none
+            of_gait = (
+                _HARMONIC_1 * step
+                + _HARMONIC_2 * (2.0 * step * step - 1.0)
+                + _HARMONIC_3 * step * (4.0 * step * step - 3.0)
+            )
             of_arm = _correlation(arm_hz)
         else:
-            of_gait = _SWING_SHARE * _cosine(0.5 * step_turn) + (1.0 - _SWING_SHARE) * _cosine(step_turn)
-            gait_first, arm_first = gait * gait_across, arm * arm_across
+            gait_first, arm_first = walk_across, arm_turns
+            of_gait = beat = SWING_SHARE * _cosine(0.5 * turn) + (1.0 - SWING_SHARE) * step
             of_arm = _correlation(arm_hz * TURN_SLOWER)
         of_rest = _correlation(rest_hz)
         correlation = (gait_first * of_gait + arm_first * of_arm + rest * of_rest) / first
 
         # zero crossings: a stretch of steps, one of gestures alone, a still one
-        moving = moved * (1.0 - walked)
-        still = (1.0 - moved) * (1.0 - walked)
+        swung = 4.0 * moved * (1.0 - moved)
+        bursts = BURSTS_PER_SECOND * swung * (1.28 - 0.28 * swung) * (1.0 - walked)  # 1/s, Rice's formula
         arm_now = arm_first / (moved + walked - moved * walked)
+        tail = _RINGING_SECONDS * np.log(1.0 + _RINGING_SHARE * np.sqrt(arm_now / rest))  # s without a crossing
+        tail = min(tail, 0.8 * (1.0 - moved) * (1.0 - walked) / max(bursts, 1e-6))
+        moving = moved * (1.0 - walked)
+        still = (1.0 - moved) * (1.0 - walked) - bursts * tail
         gait_now = gait_first / max(walked, np.float32(1e-3))
-        walk_rate = _crossings((gait_now * of_gait + arm_now * of_arm + rest * of_rest) / (gait_now + arm_now + rest))
+        walk_rate = _crossings((gait_now * beat + arm_now * of_arm + rest * of_rest) / (gait_now + arm_now + rest))
         move_rate = _crossings((arm_now * of_arm + rest * of_rest) / (arm_now + rest))
         still_rate = _crossings(of_rest)
-        count = walked * walk_rate + moving * move_rate + still * still_rate
+        count = walked * walk_rate + moving * move_rate + still * still_rate + bursts
         mean = 1.0 / count
         rhythm = gait_now / (gait_now + arm_now + rest)
         squares = (
-            walked / walk_rate * (1.45 - 0.40 * rhythm) + moving / move_rate * 1.45 + still / still_rate * 1.45
+            walked / walk_rate * (_IRREGULAR - 0.15 * rhythm)
+            + moving / move_rate * _IRREGULAR
+            + still / still_rate * _EVEN
+            + bursts * tail * tail
         ) / count
         # fourth moments: each part acts in a share of the minute, alone or over the others
         fourth = _BEAT_KURTOSIS * gait * gait / max(walked, np.float32(0.02)) + arm * arm / moved + rest * rest
         crossed = 2.0 * (gait * arm + gait * rest + arm * rest)
         # range, summed over axes: the largest of what rest, a gesture and a step reach
-        gesture = arm * (1.0 + arm_across + arm_third) / moved * 12.0 * moved / (moved + 0.05)
-        stride = gait * (1.12 + gait_across) / max(walked, np.float32(0.02)) * _GAIT_PEAK * _GAIT_PEAK
-        span = 2.0 * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK * _STILL_PEAK + gesture + stride)) * 0.92
+        gesture = (arm + arm_turns + arm * arm_third) * 12.0 / (moved + 0.05)
+        stride = (gait * (1.0 + GAIT_THIRD) + walk_across) / max(walked, np.float32(0.02)) * _GAIT_PEAK * _GAIT_PEAK
+        span = 2.0 * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK * _STILL_PEAK + gesture + stride)) * _SLANT
 
         lift = np.sin(min(max(roll, -1.35), 1.35))
-        tilt = 1.0 - lift * lift
+        turned = min(across + third - 2.0 * rest, np.float32(0.5))  # share of gravity that gestures lay across
+        level = lift * lift * (1.0 - turned) + 0.5 * (1.0 - lift * lift) * turned
+        tilt = (1.0 + along) * (1.0 - level)
         rows[0, i] = correlation
         rows[1, i] = SAMPLES_PER_MINUTE * along
         rows[2, i] = max(max(along, across), third) / least
@@ -198,21 +250,22 @@ def with_sensor_noise(features: dict[str, Singles], motion_g: Singles, noise_g: 
 @compiled
 def _add_noise(rows: Singles, motion_g: Singles, noise_g: float) -> None:
     """Change ``rows``, before logarithms, into those of the same minutes with white noise on every axis."""
-    noise = noise_g * noise_g
+    white = noise_g * noise_g
+    noise = _NOISE_KEPT * white
     noise_rate = _crossings(NOISE_CORRELATION)
-    reach = 36.0 * noise * _STILL_PEAK * _STILL_PEAK * 0.8464
+    reach = 36.0 * white * (_STILL_PEAK * _SLANT) ** 2
     for i in range(rows.shape[1]):
         energy = motion_g[i] * motion_g[i]
         first = rows[3, i] * energy
         share = first / (first + noise)
-        along = energy / (energy + noise)
+        along = energy / (energy + white)
         mean = rows[8, i]
         rate = np.sqrt(share / (mean * mean) + (1.0 - share) * noise_rate * noise_rate)
         rows[0, i] = share * rows[0, i] + (1.0 - share) * NOISE_CORRELATION
-        rows[1, i] = rows[1, i] / along
+        rows[1, i] = rows[1, i] * (1.0 + white / energy)
         rows[2, i] = (first + noise) / (first / rows[2, i] + noise)
-        rows[3, i] = (first + noise) / (energy + noise)
-        rows[4, i] = np.sqrt(rows[4, i] * rows[4, i] + 2.0 * noise)
+        rows[3, i] = (first + noise) / (energy + white)
+        rows[4, i] = np.sqrt(rows[4, i] * rows[4, i] + 2.0 * white)
         rows[5, i] = np.sqrt(rows[5, i] * rows[5, i] + reach)
         rows[7, i] = rows[7, i] / (rate * mean)
         rows[8, i] = 1.0 / rate

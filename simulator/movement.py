@@ -39,6 +39,13 @@ _RUN_CADENCE: Final = 160.0  # steps/min, at which _RUN_G holds
 _WALK_PACE, _RUN_PACE = 95.0, 150.0  # steps/min, slowest pace at which the feet keep going; judgement
 _SHUFFLE_PACE: Final = 60.0  # steps/min, pace of a single step about the house; judgement
 _WALK_SWING, _RUN_SWING = 1.5, 0.8  # energy of the swing across the vertical over that along it; judgement
+GAIT_HARMONICS: Final = (
+    0.72,
+    0.22,
+    0.06,
+)  # of gait's energy along gravity, at 1, 2 and 3 times the step rate; judgement
+SWING_SHARE: Final = 0.55  # of gait's energy across gravity that swings at half the step rate (norm zc_walk)
+GAIT_THIRD: Final = 0.12  # energy of gait on the third axis over that along gravity; judgement
 _ARM_G: Final = (
     0.075  # g, magnitude SD at arm motion 1 (typical chores); seated median 0.029 (norm accsd_seated_median)
 )
