@@ -201,10 +201,21 @@ class Experiment:
         """With the least noise that keeps the promise; all makers need the same, since none of its facts is theirs.
 
         Raises:
-            PrivacyError: If no noise keeps the promise or drowns everything, or a number is out of its range.
+            PrivacyError: If no noise keeps the promise or drowns everything, the noise given does not keep it, or a
+                number is out of its range.
         """
         p = self.protection
-        if p.noise == "off" or p.noise_multiplier > 0:
+        if p.noise == "off":
+            return self
+        for maker in self.makers:  # the other numbers first: calibrating with an absurd one may take for ever
+            replace(self, protection=replace(p, noise_multiplier=p.noise_multiplier or 1.0)).plan(maker)
+        if p.noise_multiplier != 0:
+            spent = self.plan(self.makers[0]).epsilon()
+            if spent > p.epsilon:
+                raise PrivacyError(
+                    f"noise_multiplier={p.noise_multiplier} spends epsilon {spent:.4g} over {self.steps} steps, more "
+                    f"than the {p.epsilon:g} promised: give 0 to have it worked out"
+                )
             return self
         noise = noise_for(p.epsilon, p.sampling_rate, self.steps, p.delta)
         for maker in self.makers:
@@ -285,6 +296,8 @@ def load(path: Path) -> Experiment:
     try:
         return Experiment.from_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file, expected a run folder made by `everywear federate`") from error
+        raise DataError(
+            f"{path}: no such file, expected an experiment as `federate --print-experiment` prints"
+        ) from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

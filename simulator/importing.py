@@ -71,6 +71,7 @@ class Report:
         skipped: People left out, each with "person" and "reason".
         ignored_columns: Columns that were not taken.
         dropped_rows: Rows that repeat a row or were superseded within their minute.
+        out_of_range: Values left out because their signal cannot have them, by signal that has any.
     """
 
     people: int
@@ -79,6 +80,7 @@ class Report:
     skipped: list[dict[str, str]] = field(default_factory=list)
     ignored_columns: list[str] = field(default_factory=list)
     dropped_rows: int = 0
+    out_of_range: dict[str, int] = field(default_factory=dict)
 
 
 def _clean_fitabase(table: pd.DataFrame) -> pd.DataFrame:
@@ -199,6 +201,7 @@ def import_minutes(
         skipped=[{"person": person, "reason": "no usable value of any signal"} for person in skipped],
         ignored_columns=ignored,
         dropped_rows=dropped,
+        out_of_range={name: int(bad.sum()) for name, bad in wrong.items() if bad.any()},
     )
     people = pd.DataFrame({"person": sorted(used_people), "vendor": layout.vendor})
     return _recordings(table, outside, present, layout.vendor), people, report

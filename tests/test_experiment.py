@@ -93,6 +93,20 @@ def test_an_impossible_promise_is_an_error() -> None:
         TINY.plan(TINY.makers[0])
 
 
+def test_noise_that_is_given_must_keep_the_promise() -> None:
+    resolved = TINY.resolved()
+    assert resolved.resolved() == resolved
+    with pytest.raises(PrivacyError, match=r"spends epsilon .* more than the 3 promised"):
+        replace(resolved, protection=replace(resolved.protection, epsilon=3.0)).resolved()
+    with pytest.raises(PrivacyError, match="noise_multiplier=-1"):
+        replace(TINY, protection=replace(TINY.protection, noise_multiplier=-1.0)).resolved()
+
+
+def test_an_absurd_delta_is_refused_before_noise_is_sought() -> None:
+    with pytest.raises(PrivacyError, match=r"delta=0.5 is not below 1/people"):
+        replace(TINY, protection=replace(TINY.protection, delta=0.5)).resolved()
+
+
 def test_the_demo_is_a_federation_of_at_least_five_makers_that_differ() -> None:
     sensors = [maker.vendor.sensors for maker in DEMO.makers]
     assert len(sensors) >= 5

@@ -162,6 +162,8 @@ def _against_public(scores: Table) -> str:
         return "<p>The two were not scored on the same task.</p>"
     not_lower = [f"{place_name(place)} ({percent(saving)})" for place, saving in savings.items() if saving <= 0]
     listed = f"Its error is not lower on: {', '.join(not_lower)}." if not_lower else "Its error is lower on every task."
+    if len(not_lower) == len(savings):
+        listed = f"Its error is lower on none of the {len(savings)} tasks."
     low, high = (pick(savings, key=lambda place: savings[place]) for pick in (min, max))
     ends = f"from {percent(savings[low])} on {place_name(low)} to {percent(savings[high])} on {place_name(high)}"
     note = "The records hold no interval for this comparison, so small differences may be chance."

@@ -174,7 +174,7 @@ def tally(scores: Table) -> str:
             f"(median saving {percent(median(over_public.values()))})"
         )
     lowest = sum(FEDERATED in winners for winners in best(scores).values())
-    parts.append(f"it has the lowest error of all {len(scores.methods)} methods on {lowest}")
+    parts.append(f"it has the lowest error of all {len(scores.methods)} methods on {lowest or 'none'}")
     return "; ".join(parts) + "."
 
 

@@ -139,6 +139,27 @@ def evaluate(
     return rows
 
 
+def table(rows: Sequence[Row]) -> str:
+    """Mean squared errors over all signals as text: a line a task and horizon, a column a method."""
+    overall = {(row.task, row.horizon, row.method): row for row in rows if row.signal == "all"}
+    methods = list(dict.fromkeys(row.method for row in rows))
+    methods.sort(key=lambda method: method in FILLS or method == "diurnal")  # models first
+    lines = [
+        f"{'mean squared error, z':<32}" + "".join(f"{method:>12}" for method in methods) + f"{'saved (95 %)':>24}"
+    ]
+    for task, horizon in dict.fromkeys((row.task, row.horizon) for row in rows):
+        name = task.replace("_", " ") + (f", {horizon} min" if horizon else "")
+        found = [overall.get((task, horizon, method)) for method in methods]
+        line = f"{name:<32}" + "".join(f"{row.mse:12.3f}" if row else f"{'-':>12}" for row in found)
+        first = found[0]
+        if first is not None and first.saving is not None:
+            low, high = (f"{100 * bound:.0f}" for bound in first.saving_interval or (np.nan, np.nan))
+            line += f"{f'{100 * first.saving:.0f} % ({low} to {high})':>24}"
+        lines.append(line)
+    lines.append(f"saved: by {methods[0]}, against {REFERENCE} interpolation")
+    return "\n".join(lines)
+
+
 def sample_windows(days: Days, minutes: int, per_person: int, seed: int) -> NDArray[np.int64]:
     """``per_person`` usable windows of everybody who has that many, else all of theirs: int64 [n, 2]."""
     usable = days.usable(minutes)
