@@ -25,7 +25,7 @@ Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
 
 FLOOR_METRES: Final = 2.8  # metres between floors; 0.3 hPa (norm alt_floor)
-EFFORT_PER_STEP: Final = 0.0035  # share of heart rate reserve a step a minute: +20 bpm at 40-60 steps (Fitabase)
+EFFORT_PER_STEP: Final = 0.0029  # share of heart rate reserve a step a minute: +20 bpm at 21-60 steps (Fitabase)
 STAIRS_PER_BOUT: Final = 0.10  # share of bouts of steps that lead over a floor: 6 to 10 floors a day, judgement
 BOUT_SPREAD: Final = 1.25  # SD of ln(length of a bout of steps): Fitabase
 BOUT_STEPS: Final = 10.0  # steps, median of a bout that lasts one minute: Fitabase

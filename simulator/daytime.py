@@ -17,22 +17,25 @@ from simulator.canvas import Canvas, Drink, Ground, Waking, chances
 from simulator.circumstances import Circumstances
 from simulator.noise import time_key
 from simulator.population import Person
+from simulator.traits import pick
 
 LOGGED_WALK_MINUTES: Final = 10  # minutes: shortest walk that trackers log by themselves (Fitbit SmartTrack, 10-15)
-MOODS: Final = {  # share of logged moods (LSM-1 Table 19), what each adds to arousal and how it follows the spirits
-    "content": (0.2971, -0.04, 0.30),
-    "frustrated": (0.1165, 0.22, -0.40),
-    "excited": (0.0552, 0.22, 0.35),
-    "calm": (0.3173, -0.10, 0.15),
-    "stressed": (0.2139, 0.32, -0.40),
-}  # both of the latter judgement, kept small
-MOODS_PER_DAY: Final = 1.0  # judgement: moods are logged about daily by those who do
+MOODS: Final = {  # (share of logged moods (LSM-1 Table 19), added to arousal, tilt by spirits, at work, on free days)
+    "content": (0.2971, -0.04, 0.30, 0.9, 1.1),
+    "frustrated": (0.1165, 0.22, -0.40, 1.4, 0.8),
+    "excited": (0.0552, 0.22, 0.35, 0.7, 1.3),
+    "calm": (0.3173, -0.10, 0.15, 0.6, 1.2),
+    "stressed": (0.2139, 0.32, -0.40, 1.6, 0.7),
+}  # all but the first judgement, kept small
+MOODS_A_DAY: Final = (0.66, 0.06)  # share of days with a mood in the diary, and with a second one: judgement
+LOGS_WALKS: Final = 0.88  # share of long enough walks that the watch notices: judgement
+DOSES: Final = ((0.28, "low"), (0.83, "moderate"), (1.0, "high"))  # of 0.9 g/kg: 0.25, 0.75 (Pietila et al. 2018)
 STUDENT_WALKING: Final = 1.25  # factor on walks between classes: judgement
 
 CHORES_BY_HOUR: Final = np.array(  # share of leisure on the feet: most at 9-12 and 17-20 (steps by clock, LifeSnaps)
     [0.10] * 6 + [0.16, 0.21, 0.27, 0.32, 0.34, 0.31, 0.29, 0.23, 0.20, 0.22, 0.27, 0.32, 0.36, 0.32, 0.22] + [0.14] * 3
 )
-_DICE_ROWS: Final = 40  # rows of six normals and four uniforms: more than a day's plan takes
+_DICE_ROWS: Final = 48  # rows of six normals and four uniforms: more than a day's plan takes
 
 
 class _Dice:
@@ -93,7 +96,7 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
     _walks(canvas, person, office, active, dice)
     _nap(canvas, person, today, dice)
     canvas.paint(canvas.span(bed - 12, 12), Activity.REST, Place.HOME)  # winding down
-    _moods(canvas, person, today, dice)
+    _moods(canvas, person, office, today, dice)
     ground = Ground(
         work_begin=office[0],
         work_end=office[1],
@@ -130,27 +133,27 @@ def _commute(canvas: Canvas, person: Person, office: tuple[float, float], dice: 
     """To work and back, with the walk at either end."""
     if person.commute_by == "home":
         return
-    walk = {"car": 3.0, "transit": 8.0, "walk": 0.0, "bike": 2.0}[person.commute_by]
+    walk = {"car": 3.0, "transit": 11.0, "walk": 0.0, "bike": 2.0}[person.commute_by]
     for homeward in (False, True):
-        minutes = person.commute_minutes * (1.0 + 0.15 * abs(dice.z()))
+        minutes, noticed = person.commute_minutes * (1.0 + 0.15 * abs(dice.z())), dice.u() < LOGS_WALKS
         begin = office[1] if homeward else office[0] - minutes
         whole = canvas.span(begin, minutes)
         if person.commute_by == "walk":
-            _stroll(canvas, whole, person, load=0.05)
+            _stroll(canvas, whole, person, noticed, load=0.05)
         elif person.commute_by == "bike":
-            logged = Activity.BIKING.label if whole[1] - whole[0] >= LOGGED_WALK_MINUTES else ""
+            logged = Activity.BIKING.label if noticed and whole[1] - whole[0] >= LOGGED_WALK_MINUTES else ""
             canvas.paint(whole, Activity.BIKING, Place.OUTDOORS, effort=0.42, cadence=3.0, load=0.05, label=logged)
         else:
             canvas.paint(whole, Activity.VEHICLE, Place.VEHICLE, load=0.05)
             feet = min(walk, minutes / 3)
-            _stroll(canvas, canvas.span(begin, feet), person, load=0.05)
-            _stroll(canvas, canvas.span(begin + minutes - feet, feet), person, load=0.05)
+            _stroll(canvas, canvas.span(begin, feet), person, noticed, load=0.05)
+            _stroll(canvas, canvas.span(begin + minutes - feet, feet), person, noticed, load=0.05)
 
 
 def _stroll(
-    canvas: Canvas, where: tuple[int, int], person: Person, share: float = 0.95, load: float = 0.0, vigour: float = 1.0
+    canvas: Canvas, where: tuple[int, int], person: Person, noticed: bool, share: float = 0.95, load: float = 0.0
 ) -> None:
-    """Walk outdoors at ``share`` of the person's pace; long enough walks are logged."""
+    """Walk outdoors at ``share`` of the person's pace; long enough walks that the watch notices are logged."""
     pace = share * _pace(person)
     canvas.paint(
         where,
@@ -159,14 +162,13 @@ def _stroll(
         effort=_walking_effort(person, pace),
         cadence=pace,
         load=load,
-        vigour=vigour,
-        label=Activity.WALKING.label if where[1] - where[0] >= LOGGED_WALK_MINUTES else "",
+        label=Activity.WALKING.label if noticed and where[1] - where[0] >= LOGGED_WALK_MINUTES else "",
     )
 
 
 def _walking_effort(person: Person, pace: float) -> float:
-    """Share of heart rate reserve that walking costs: 0.30 at 105 steps/min for average fitness, more for the unfit."""
-    return min(0.30 * math.pow(max(pace, 0.0) / 105.0, 1.8) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
+    """Share of heart rate reserve that walking costs: 0.32 at 105 steps/min for average fitness, more for the unfit."""
+    return min(0.32 * math.pow(max(pace, 0.0) / 105.0, 2.1) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
 
 
 def _exercise(
@@ -261,13 +263,14 @@ def _go_out(canvas: Canvas, today: Circumstances, dice: _Dice) -> None:
     begin = min(max(1110.0 + 90.0 * u_clock, today.duty[1] + 60.0), canvas.end - minutes - 30.0)
     if begin > canvas.start + 240.0:
         canvas.drink = Drink(begin=begin, minutes=minutes, dose=today.drinks)
+        canvas.note("alcohol", next(word for most, word in DOSES if today.drinks <= most), canvas.span(begin, minutes))
 
 
 def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: float, dice: _Dice) -> None:
     """Perhaps a walk for its own sake, one in the lunch break, and short ones over the day."""
     level = active * (STUDENT_WALKING if person.work == "student" else 1.0)
     waking = canvas.end - canvas.start
-    own, noon = dice.u() < 0.48 * level, dice.u() < 0.30 * level
+    own, noon = dice.u() < 0.62 * level, dice.u() < 0.30 * level
     if own:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
         u_when = dice.u()
         begin = canvas.start + 45.0 + (waking - 150.0) * u_when
@@ -277,15 +280,17 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
         if wanted is not None:
             length = min(24.0 * math.exp(0.45 * dice.z()), 100.0)
             if canvas.free(wanted, length):
-                _stroll(canvas, canvas.span(wanted, length), person, 0.92 + 0.18 * dice.u())
+                _stroll(canvas, canvas.span(wanted, length), person, dice.u() < LOGS_WALKS, 0.92 + 0.18 * dice.u())
     if noon and office[1] > office[0]:
         begin, length = office[0] + 210.0 + 60.0 * dice.u(), 10.0 * math.exp(0.4 * dice.z())
         if canvas.free(begin, length):
-            _stroll(canvas, canvas.span(begin, length), person, 0.88)
+            _stroll(canvas, canvas.span(begin, length), person, dice.u() < LOGS_WALKS, 0.88)
     for _ in range(dice.count(3.0 * level**0.8, 12)):
         begin, length = canvas.start + 25.0 + (waking - 110.0) * dice.u(), 3.5 * math.exp(0.55 * dice.z())
         if canvas.free(begin, length):
-            _stroll(canvas, canvas.span(begin, min(length, 25.0)), person, 0.62 + 0.38 * dice.u())
+            _stroll(
+                canvas, canvas.span(begin, min(length, 25.0)), person, dice.u() < LOGS_WALKS, 0.62 + 0.38 * dice.u()
+            )
 
 
 def _shower(canvas: Canvas, person: Person, bout_end: int | None, dice: _Dice) -> None:
@@ -317,19 +322,21 @@ def _nap(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> N
         canvas.note("sleep", "nap", where)
 
 
-def _moods(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> None:
-    """Moods that the diary holds, each for a while; who somebody is and how the day goes tilt what they are."""
+def _moods(canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, dice: _Dice) -> None:
+    """Moods that the diary holds, each for a while; person, day and place tilt what they are."""
     spirits = 0.6 * person.temper + 0.7 * today.spirits
-    weights = [share * math.exp(tilt * spirits) for share, _, tilt in MOODS.values()]
-    if person.anxiety:
-        weights = [w * more for w, more in zip(weights, (0.85, 1.2, 0.9, 0.8, 1.5), strict=True)]  # judgement
-    total = sum(weights)
-    for _ in range(dice.count(MOODS_PER_DAY, 5)):
-        u_label, u_clock, u_length = dice.u() * total, dice.u(), dice.u()
-        for label, weight in zip(MOODS, weights, strict=True):  # noqa: B007  (the last one stays)
-            u_label -= weight
-            if u_label < 0.0:
-                break
-        where = canvas.span(canvas.start + 30 + (canvas.end - canvas.start - 150) * u_clock, 25.0 + 75.0 * u_length)
+    waking = canvas.end - canvas.start
+    for chance in MOODS_A_DAY:
+        u_any, u_label, u_clock, u_length = dice.u(), dice.u(), dice.u(), dice.u()
+        if u_any >= chance:
+            continue
+        begin = canvas.start + 30.0 + (waking - 150.0) * u_clock
+        weights = {}
+        for label, (share, _, tilt, at_work, free) in MOODS.items():
+            place = at_work if office[0] <= begin < office[1] else free if not today.works else 1.0
+            worried = 1.5 if person.anxiety and label == "stressed" else 1.0  # judgement
+            weights[label] = share * place * worried * math.exp(tilt * spirits)
+        label = pick(weights, u_label)
+        where = canvas.span(begin, 25.0 + 75.0 * u_length)
         canvas.loads.append((*where, MOODS[label][1] * person.reactivity))
         canvas.note("mood", label, where)

@@ -68,12 +68,14 @@ class Night:
         times: Bed, onset and rise.
         stage: uint8 [rise - bed] of ``Stage``.
         arm_motion: float32 [rise - bed], wrist movement, 1 is typical chores.
+        spells: int64 [n, 3]: first minute, end (from midnight) and ``Stage`` of each spell from onset to rise.
         cadence: float32 [rise - bed], steps per minute of whoever gets up in between.
         bed_celsius: Air temperature around the wrist, under the cover.
     """
 
     times: NightTimes
     stage: NDArray[np.uint8]
+    spells: NDArray[np.int64]
     arm_motion: NDArray[np.float32]
     cadence: NDArray[np.float32]
     bed_celsius: float
@@ -96,7 +98,10 @@ def sleep(person: Person, day: int, yesterday: Circumstances, today: Circumstanc
     stage, arm_motion, cadence, bed_celsius = _architecture(
         key, times.rise - times.bed, times.onset - times.bed, depth, 1.0 - 0.35 * yesterday.drinks, restless
     )
-    return Night(times=times, stage=stage, arm_motion=arm_motion, cadence=cadence, bed_celsius=bed_celsius)
+    spells = _spells(stage, times.bed, times.onset)
+    return Night(
+        times=times, stage=stage, spells=spells, arm_motion=arm_motion, cadence=cadence, bed_celsius=bed_celsius
+    )
 
 
 def awake_share(age_years: float) -> float:
@@ -141,6 +146,21 @@ def _five(key: Key) -> tuple[float, float, float, float, float]:
         unit(bits(own, np.uint64(3))),
         unit(bits(own, np.uint64(4))),
     )
+
+
+@compiled
+def _spells(stage: NDArray[np.uint8], bed: int, onset: int) -> NDArray[np.int64]:
+    """Runs of one stage from ``onset`` on as [n, 3]: first minute, end, stage; minutes from midnight."""
+    first = onset - bed
+    changes = [first]
+    for i in range(first + 1, len(stage)):
+        if stage[i] != stage[i - 1]:
+            changes.append(i)
+    changes.append(len(stage))
+    out = np.empty((len(changes) - 1, 3), dtype=np.int64)
+    for k in range(len(out)):
+        out[k, 0], out[k, 1], out[k, 2] = changes[k] + bed, changes[k + 1] + bed, stage[changes[k]]
+    return out
 
 
 @compiled

@@ -39,8 +39,8 @@ class Event:
     """Something with a start and an end in a person's day.
 
     Attributes:
-        kind: "sleep", "activity" or "mood".
-        label: What it was: "main" or "nap"; "walking", ...; "calm", ...
+        kind: "sleep", "stage", "activity", "mood" or "alcohol".
+        label: What it was: "main" or "nap"; "awake", "light", "deep" or "rem"; "walking", ...; "calm", ...; "low", ...
         start_minute: First minute, counted from midnight of the recording's day; below 0 if it began the day before.
         end_minute: First minute after it; above 1440 if it ends on the next day.
     """

@@ -9,6 +9,7 @@ before really showed.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ LEAD_IN_MINUTES: Final = 180
 DIGESTION_MINUTES: Final = 480  # minutes after which a meal is forgotten
 _DIGESTED: Final = 1.7177 * (np.exp(-np.arange(DIGESTION_MINUTES) / 60) - np.exp(-np.arange(DIGESTION_MINUTES) / 10))
 """1 at its highest, after 21 minutes; a quarter of that after two hours: judgement after postprandial heart rate."""
+_STAGES: Final = tuple(stage.name.lower() for stage in Stage)
 _MINUTES: Final = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY)
 SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
@@ -207,5 +209,11 @@ def _diary(evening: Waking, last: Night, waking: Waking, coming: Night) -> tuple
     events.append(Event("sleep", "main", coming.times.onset + day, coming.times.rise + day))
     events += [Event(e.kind, e.label, e.start_minute - day, e.end_minute - day) for e in evening.events]
     events += waking.events
+    events += [Event("stage", _STAGES[code], begin, end) for begin, end, code in last.spells.tolist() if end > 0]
+    events += [
+        Event("stage", _STAGES[code], begin + day, end + day)
+        for begin, end, code in coming.spells.tolist()
+        if begin < 0
+    ]
     touching = [event for event in events if event.end_minute > 0 and event.start_minute < day]
-    return tuple(sorted(touching, key=lambda event: (event.start_minute, event.end_minute, event.kind)))
+    return tuple(sorted(touching, key=attrgetter("start_minute", "end_minute", "kind")))

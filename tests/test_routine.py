@@ -121,6 +121,7 @@ def test_every_minute_is_possible(seed: int, day: int) -> None:
 def test_the_diary_tells_what_happened(seed: int, day: int) -> None:
     routine = live(LSM1.person(seed, 0), day, MONDAY)
     exercising = np.zeros(1440, dtype=bool)
+    staged = np.zeros(routine.stage.size, dtype=bool)
     for event in routine.events:
         assert event.start_minute < event.end_minute
         assert event.end_minute > 0
@@ -135,10 +136,20 @@ def test_the_diary_tells_what_happened(seed: int, day: int) -> None:
             assert event.end_minute - event.start_minute >= 10
             exercising[max(event.start_minute, 0) : end] = True
             assert (routine.activity[within] == OF_LABEL[event.label]).all(), event
+        elif event.kind == "stage":
+            assert (routine.stage[within] == Stage[event.label.upper()]).all()
+            staged[within] = True
+        elif event.kind == "alcohol":
+            assert event.label in {"low", "moderate", "high"}
+            assert routine.alcohol[within].max() > 0
         else:
             assert event.kind == "mood"
             assert event.label in {"content", "frustrated", "excited", "calm", "stressed"}
     np.testing.assert_array_equal(routine.exercising[routine.lead_in_minutes :], exercising)
+    for event in routine.events:
+        if event.kind == "sleep" and event.label == "main":
+            begin, end = max(event.start_minute, 0) + LEAD_IN_MINUTES, min(event.end_minute, 1440) + LEAD_IN_MINUTES
+            assert staged[begin:end].all()
 
 
 @few
