@@ -88,7 +88,7 @@ def raw_skin(person: Person, routine: Routine, day: int, first_minute: int, minu
     Raises:
         ValueError: If the stretch is empty or leaves the day.
     """
-    if not (0 <= first_minute and 1 <= minutes <= MINUTES_PER_DAY - first_minute):
+    if not (first_minute >= 0 and 1 <= minutes <= MINUTES_PER_DAY - first_minute):
         raise ValueError(f"{first_minute=} and {minutes=} are not a stretch of minutes 0 to {MINUTES_PER_DAY}")
     key = time_key(person.seed, person.index, "body")
     lead_in = routine.lead_in_minutes
