@@ -38,3 +38,17 @@ def relax(target: Floats, rise_minutes: Floats, fall_minutes: Floats) -> Floats:
         out[i] = target[i] + gap * minutes * (1.0 - kept)
         state = target[i] + gap * kept
     return out
+
+
+@compiled
+def approach(state: float, target: float, minutes: float) -> tuple[float, float]:
+    """A minute's mean, and the state at its end, of what approaches ``target`` with a time constant of ``minutes``.
+
+    >>> approach(0.0, 1.0, 1.0)
+    (0.36787944117144233, 0.6321205588285577)
+    """
+    gap = state - target
+    if gap == 0.0:
+        return target, target
+    kept = np.exp(-1.0 / minutes)
+    return target + gap * minutes * (1.0 - kept), target + gap * kept

@@ -54,6 +54,19 @@ def compiled(function: _Function) -> _Function:
     return machine_code
 
 
+def compiled_fused(function: _Function) -> _Function:
+    """As ``compiled``, where a product and a sum may become one instruction with one rounding.
+
+    A fifth faster in chains of them. Machines whose processors have that instruction agree to the bit; one without
+    (none made since about 2013) differs in the sixteenth digit.
+    """
+    try:
+        machine_code: _Function = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function)
+    except RuntimeError:
+        machine_code = numba.njit(error_model="numpy", fastmath={"contract"})(function)
+    return machine_code
+
+
 def time_key(seed: int, *names: str | int) -> Key:
     """The two words that key the noise living at ``names`` under ``seed``; see ``randomness.stream_key``."""
     key = stream_key(seed, *names)
@@ -163,13 +176,13 @@ def normal_at(key: Key, counter: np.uint64) -> float:
     return normal(low_half(word), word)
 
 
-def _quantile_means(cells: int) -> NDArray[np.float32]:
+def _quantile_means(cells: int) -> Floats:
     """The mean of a standard normal within each of ``cells`` equally likely cells, scaled to variance 1."""
     edges = ndtri(np.arange(cells + 1) / cells)
     density = np.exp(-0.5 * edges**2) / np.sqrt(2.0 * np.pi)
     means = cells * (density[:-1] - density[1:])
     means = 0.5 * (means - means[::-1])  # odd to the last bit, so that the mean is 0
-    scaled: NDArray[np.float32] = (means / means.std()).astype(np.float32)
+    scaled: Floats = means / means.std()
     return scaled
 
 
@@ -180,7 +193,7 @@ NORMALS_PER_WORD: Final = 5
 
 
 @compiled
-def quantile_normal(word: np.uint64, place: int) -> np.float32:
+def quantile_normal(word: np.uint64, place: int) -> float:
     """One of the five independent, nearly standard normal numbers that a word holds; a tenth of an exact one's cost.
 
     It takes 4,096 equally likely values: mean 0 and variance 1 exactly, kurtosis 2.997, right to within 0.0004 of the
@@ -191,8 +204,7 @@ def quantile_normal(word: np.uint64, place: int) -> np.float32:
         word: 64 random bits, from ``bits``.
         place: 0 to 4; which twelve bits to read. Bits 60 to 63 stay unread, and so do places not asked for.
     """
-    number: np.float32 = _QUANTILES[(word >> (np.uint64(place) * _QUANTILE_BITS)) & _QUANTILE_MASK]
-    return number
+    return float(_QUANTILES[(word >> (np.uint64(place) * _QUANTILE_BITS)) & _QUANTILE_MASK])
 
 
 @compiled
@@ -236,8 +248,8 @@ def wander(key: Key, lane: int, time_constant_minutes: float, first_minute: int,
     knot = first_minute // step
     here = 0.0
     for k in range(knot - int(_MEMORY * time_constant_minutes / step) - 1, knot + 1):
-        here = keep * here + gain * normal_at(own, np.uint64(k))
-    following = keep * here + gain * normal_at(own, np.uint64(knot + 1))
+        here = keep * here + gain * quantile_normal(bits(own, np.uint64(k)), 0)
+    following = keep * here + gain * quantile_normal(bits(own, np.uint64(knot + 1)), 0)
     out = np.empty(n)
     place = first_minute - knot * step
     for i in range(n):
@@ -245,7 +257,7 @@ def wander(key: Key, lane: int, time_constant_minutes: float, first_minute: int,
             place = 0
             knot += 1
             here = following
-            following = keep * here + gain * normal_at(own, np.uint64(knot + 1))
+            following = keep * here + gain * quantile_normal(bits(own, np.uint64(knot + 1)), 0)
         out[i] = here + place * (following - here) / step
         place += 1
     return out

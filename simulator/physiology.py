@@ -1,11 +1,11 @@
 """Latent: the body under the watch; a routine drives heart rate, autonomic tone, skin and motion.
 
-Heart rate is a resting level with a circadian swing, plus what posture, sleep stage, arousal and work ask for,
-which the heart follows with first-order kinetics: quickly up, more slowly down, the more slowly the harder the
-effort and the less fit the person; long efforts drift upwards, and all is overlaid by slow autonomic wander of
-minutes to days. Vagal tone falls as heart rate rises, and with it the parts of the beat-to-beat variability
-(``heartbeat``). Each number that describes a body carries unit and source on its line; "norm" is a row of the
-project's table of norms.
+Heart rate is a resting level with a circadian swing, raised by alcohol and fever, plus what posture, sleep stage,
+arousal, meals and work ask for, which the heart follows with first-order kinetics: quickly up, more slowly down, the
+more slowly the harder the effort and the less fit the person; long efforts drift upwards, and all is overlaid by slow
+autonomic wander of minutes to days. Vagal tone falls as heart rate rises, and with it the parts of the beat-to-beat
+variability (``heartbeat``). Each number that describes a body carries unit and source on its line; "norm" is a row of
+the project's table of norms.
 """
 
 from dataclasses import dataclass
@@ -14,40 +14,75 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.heartbeat import BREATH_KEPT, MAYER_SECONDS, WARM_UP_MINUTES, Beats, Tone, beat, rr_statistics
-from simulator.kinetics import relax
+from simulator.heartbeat import (
+    BREATH_KEPT,
+    MAYER_HZ,
+    MAYER_SECONDS,
+    WARM_UP_MINUTES,
+    Beats,
+    Tone,
+    beat,
+    rr_statistics,
+    seen_by_differences,
+)
+from simulator.kinetics import approach
 from simulator.motion import accelerometer, altimeter_spread
-from simulator.noise import Floats, Key, time_key, wander, white
+from simulator.noise import Floats, Key, compiled, time_key, wander, white
 from simulator.population import Person
 from simulator.routine import Routine, Stage
 from simulator.signals import INDEX, MINUTES_PER_DAY, N_SIGNALS, RR_STATISTICS, SIGNALS
 from simulator.skin import skin_conductance, skin_temperature
 
-_CIRCADIAN_BPM: Final = 3.6  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
+_CIRCADIAN_BPM: Final = 3.2  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
 _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
 _STAGE_BPM: Final = (0.0, -3.0, -4.4, -0.8)  # bpm awake, light, deep, REM: 3-4 below resting, REM 3 above deep (norms)
-_SEATED_BPM: Final = 3.5  # bpm over lying (Fenland: seated 67, supine 64)
-_STANDING_BPM: Final = 3.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
+_SEATED_BPM: Final = 0.5  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
+_STANDING_BPM: Final = 1.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
+_MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
+_ALCOHOL_BPM: Final = 11.0  # bpm at the peak of a heavy evening: 8.7 over the first 3 h asleep (norm hr_alcohol_high)
+_FEVER_BPM: Final = 21.0  # bpm at 39.5 degC: 8.5 a degree over 37 (norm hr_fever)
 _DRIFT_SHARE: Final = 0.12  # of reserve per unit of sustained intensity: 3 to 15 bpm in 30 min (Coyle 2001)
 _DRIFT_MINUTES: Final = 20.0  # min, time constant of drift and of its slow recovery
 _ON_SECONDS: Final = (35.0, 25.0)  # s at rest, added at full intensity: 35 moderate, 55 vigorous (VO2 kinetics)
 _OFF_SECONDS: Final = (50.0, 95.0)  # s after light, added after full effort: 55 light (Wang 2006), 100-180 vigorous
+_EFFORT_MINUTES: Final = 5.0  # min over which the effort counts that slows recovery; judgement
 _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people recover faster
-_DAY_TO_DAY_BPM: Final = 2.0  # bpm, SD of resting rate between days 2.2 (LifeSnaps)
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)
+# Wander of a resting heart, by time constant; with the day's doings it autocorrelates as free-living Fitbit minutes do.
+_RATE_QUICK_BPM, _RATE_QUICK_MINUTES = 4.8, 1.5  # bpm, min: still minutes of Fitbit wearers autocorrelate .91, .82, .76
+_RATE_MINUTES_BPM, _RATE_MINUTES = 3.6, 8.0  # bpm, min: .58 at 10 min
+_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 2.4, 50.0  # bpm, min: .37 at 30 min; SD of seated minutes 8.6 (norm)
+_RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.5, 300.0  # bpm, min: mood, what one has drunk; judgement
+_DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.0, 3000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
+_BURST_LOG, _BURST_MINUTES = 0.6, 30.0  # ln, min: quick wander comes in bursts, its changes are heavy-tailed (Fitbit)
+_STAGE_WANDER: Final = (1.0, 0.45, 0.35, 0.7)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 2.6
+_STAGE_QUICK: Final = (1.0, 0.25, 0.2, 0.4)  # the same of the quick part alone
+_STIR_BPM: Final = (3.0, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
+_STIR_POWER: Final = 0.6  # of arm motion; judgement
 
 _VAGAL_LOG_PER_BPM: Final = 0.030  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
 _VAGAL_FLOOR_MS: Final = 4.5  # ms, RMSSD in vigorous exercise: median 6 (exercise HRV literature)
+_MOST_RMSSD_MS: Final = 220.0  # ms, ceiling; judgement
 _STAGE_VAGAL: Final = (1.0, 1.0, 1.08, 0.88)  # factor by stage: deep over REM; judgement
 _AROUSAL_VAGAL_LOG: Final = -0.12  # ln(RMSSD) per unit of arousal: Stroop over rest 0.93 (Stress-Predict)
+_ALCOHOL_VAGAL_LOG: Final = -0.15  # ln(RMSSD) at a heavy peak, beside what heart rate does (norm rmssd_alcohol_high)
 _NIGHT_TO_NIGHT_LOG: Final = 0.19  # ln(RMSSD): CV between nights 0.21, lag 1 0.24 (LifeSnaps)
+_VAGAL_HOUR_LOG: Final = 0.12  # ln(RMSSD) within an hour; judgement
+_VAGAL_MINUTES_LOG: Final = 0.08  # ln(RMSSD) within minutes; judgement
 _WHITE_SHARE: Final = 0.16  # of squared RMSSD that is white; judgement
-_MAYER_MS: Final = 46.0  # ms at RMSSD 30: 5-min SDNN 52 awake, 62 asleep (ambulatory literature)
-_MAYER_POWER: Final = 0.55  # SDNN falls less than RMSSD does with age and effort; judgement
-_BREATHS_HZ: Final = 0.235  # Hz, 14 a minute at rest (physiology textbooks)
+_STAGE_LOW_OVER_HIGH: Final = (1.9, 1.1, 0.6, 1.9)  # LF/HF by stage: lying 1.5 to 2 [1]; deep sleep least, REM as awake
+_LOW_OVER_HIGH_LOG_STANDING: Final = 0.7  # ln(LF/HF) on the feet: twice (tilt studies in [1])
+_LOW_OVER_HIGH_LOG_AROUSAL: Final = 0.3  # ln(LF/HF) per unit of arousal: mental load raises it; judgement
+_STAGE_BREATHS_HZ: Final = (0.245, 0.235, 0.235, 0.25)  # Hz, 14 to 15 a minute at rest (physiology textbooks)
 _BREATHS_EFFORT_HZ: Final = 0.45  # Hz added at full effort: 40 a minute (exercise physiology)
+_ECTOPIC_PER_HOUR: Final = 0.15  # median at 45 years: 39 % of healthy people have one in 24 h or more (Kostis 1981)
+_ECTOPIC_LOG_SD: Final = 1.9  # ln: 4 % of healthy people have more than 100 in 24 h (Kostis 1981)
+_ECTOPIC_LOG_PER_YEAR: Final = 0.035  # ln per year of age: twice as many in 20 years; judgement
+
+
+_AWAKE: Final = int(Stage.AWAKE)
 
 
 class _Lane:
@@ -58,10 +93,13 @@ class _Lane:
     RATE_HOURS = 102
     RATE_DAYS = 103
     VAGAL_MINUTES = 104
-    VAGAL_HOURS = 105
-    BREATH = 106
-    RATE_WHITE = 107
-    BREATH_WHITE = 108
+    VAGAL_DAYS = 105
+    VAGAL_HOUR = 106
+    BREATH = 107
+    BREATH_FAST = 108
+    ECTOPIC = 109
+    RATE_QUICK = 110
+    RATE_BURSTS = 111
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,62 +163,151 @@ HIGH: Final = np.array([[signal.high] for signal in SIGNALS], dtype=np.float32)
 def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Floats:
     """Minute means of heart rate, bpm, float64 [lead_in + 1440].
 
-    Posture, arousal and sleep add to the resting level and fade as exercise takes over; exercise adds its share
-    of heart rate reserve (one for one with the share of oxygen uptake reserve: Swain & Leutholtz 1997).
+    Posture, stirring, arousal, sleep and digestion add to the resting level and fade as exercise takes over; exercise
+    adds its share of heart rate reserve (one for one with the share of oxygen uptake reserve: Swain & Leutholtz 1997).
+    Alcohol and fever raise the level itself.
     """
     n = clock_hours.size
-    awake = routine.stage == Stage.AWAKE
-    intensity = routine.intensity.astype(np.float64)
+    quick = _RATE_QUICK_BPM * wander(key, _Lane.RATE_QUICK, _RATE_QUICK_MINUTES, first_minute, n)
+    bursts = wander(key, _Lane.RATE_BURSTS, _BURST_MINUTES, first_minute, n).astype(np.float32)
+    quick *= np.exp(np.float32(_BURST_LOG) * bursts - np.float32(_BURST_LOG**2))  # variance stays as stated
+    wandering = _RATE_MINUTES_BPM * wander(key, _Lane.RATE_MINUTES, _RATE_MINUTES, first_minute, n)
+    wandering += _RATE_HOUR_BPM * wander(key, _Lane.RATE_HOUR, _RATE_HOUR_MINUTES, first_minute, n)
+    level = _RATE_HOURS_BPM * wander(key, _Lane.RATE_HOURS, _RATE_HOURS_MINUTES, first_minute, n)
+    level += _DAY_TO_DAY_BPM * wander(key, _Lane.RATE_DAYS, _RATE_DAYS_MINUTES, first_minute, n)
+    angle = (clock_hours - _CIRCADIAN_PEAK_HOURS).astype(np.float32) * np.float32(np.pi / 12.0)
+    level += _CIRCADIAN_BPM * np.cos(angle)
+    level -= _CIRCADIAN_BPM * np.cos((_RESTING_CLOCK_HOURS - _CIRCADIAN_PEAK_HOURS) * np.pi / 12.0)
+    level += _ALCOHOL_BPM * routine.alcohol + _FEVER_BPM * routine.fever
+    level += person.resting_hr_bpm
     reserve = person.max_hr_bpm - person.resting_hr_bpm
-    calm = awake * (_SEATED_BPM + _STANDING_BPM * routine.upright + _AROUSAL_BPM * routine.arousal)
-    calm = calm + np.array(_STAGE_BPM)[routine.stage]
-    effort = relax(intensity, np.array([5.0]), np.array([5.0]))
-    tired = relax(intensity, np.array([_DRIFT_MINUTES]), np.array([_DRIFT_MINUTES]))
-    recovery = np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6)
-    followed = relax(
-        (1.0 - intensity) * calm + intensity * reserve,
-        (_ON_SECONDS[0] + _ON_SECONDS[1] * intensity) / 60.0,
-        (_OFF_SECONDS[0] + _OFF_SECONDS[1] * effort) / 60.0 * recovery,
+    recovery = float(np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6))
+    stir = np.minimum(routine.arm_motion, np.float32(3.0)) ** np.float32(_STIR_POWER)
+    rate = _follow(
+        routine.stage,
+        routine.intensity,
+        routine.upright,
+        routine.arousal,
+        routine.digesting,
+        stir,
+        quick,
+        wandering,
+        level,
+        reserve,
+        recovery,
     )
-    drift = _DRIFT_SHARE * reserve * tired
-    level = np.cos((np.array([_RESTING_CLOCK_HOURS]) - _CIRCADIAN_PEAK_HOURS) * (np.pi / 12.0))
-    circadian = np.cos((clock_hours - _CIRCADIAN_PEAK_HOURS) * (np.pi / 12.0)) - level
-    free = (1.0 - intensity) * np.where(awake, 1.0, np.where(routine.stage == Stage.REM, 0.75, 0.5))
-    wandering = free * (
-        2.8 * wander(key, _Lane.RATE_MINUTES, 4.0, first_minute, n)  # bpm: seated minutes SD 3 to 8.6, lag 1 0.56
-        + 2.4 * wander(key, _Lane.RATE_HOUR, 40.0, first_minute, n)  # bpm: autocorrelation .67 at 10 min, .37 at 60 min
-        + 0.4 * white(key, _Lane.RATE_WHITE, first_minute, n)
-    )
-    rate = person.resting_hr_bpm + _CIRCADIAN_BPM * circadian + followed + drift + wandering
-    rate += 1.5 * wander(key, _Lane.RATE_HOURS, 300.0, first_minute, n)  # bpm: meals, mood; judgement
-    rate += _DAY_TO_DAY_BPM * wander(key, _Lane.RATE_DAYS, 3000.0, first_minute, n)
-    return np.clip(rate, _SLOWEST_BPM, min(person.max_hr_bpm + 6.0, 222.0))
+    return np.clip(rate, _SLOWEST_BPM, min(person.max_hr_bpm + 6.0, 222.0), out=rate)
+
+
+@compiled
+def _follow(
+    stages: NDArray[np.uint8],
+    intensities: NDArray[np.float32],
+    upright: NDArray[np.float32],
+    arousal: NDArray[np.float32],
+    digesting: NDArray[np.float32],
+    stir: NDArray[np.float32],
+    quick: Floats,
+    wandering: Floats,
+    level: Floats,
+    reserve: float,
+    recovery: float,
+) -> Floats:
+    """What the heart makes of what is asked of it, added to ``level``; one pass over the minutes."""
+    out = np.empty(level.size)
+    effort = tired = followed = 0.0
+    for m in range(level.size):
+        stage, intensity = stages[m], np.float64(intensities[m])
+        calm: np.float64 = _STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir[m]
+        if stage == _AWAKE:
+            calm = calm + _SEATED_BPM + _STANDING_BPM * upright[m] + _AROUSAL_BPM * arousal[m]
+        asked = (1.0 - intensity) * calm + intensity * reserve
+        if m == 0:
+            effort = tired = intensity
+            followed = asked
+        effort_mean, effort = approach(effort, intensity, _EFFORT_MINUTES)
+        tired_mean, tired = approach(tired, intensity, _DRIFT_MINUTES)
+        seconds = _ON_SECONDS[0] + _ON_SECONDS[1] * intensity
+        if asked < followed:
+            seconds = (_OFF_SECONDS[0] + _OFF_SECONDS[1] * effort_mean) * recovery
+        mean, followed = approach(followed, asked, seconds / 60.0)
+        free = _STAGE_WANDER[stage] * wandering[m] + _STAGE_QUICK[stage] * quick[m]
+        out[m] = level[m] + mean + _DRIFT_SHARE * reserve * tired_mean + (1.0 - intensity) * free
+    return out
 
 
 def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Floats, first_minute: int) -> Tone:
     """Strengths of the parts of beat-to-beat variability, such that a window's RMSSD is what vagal tone allows.
 
     The share of a part's variance that successive differences see follows from its autocorrelation at one beat:
-    2 for white noise, 2 (1 - exp(-RR/tau)) for the slow part, 2 (1 - kept cos(breath angle)) for breathing.
-    Breathing takes what the other two leave of the wanted RMSSD.
+    2 for white noise, ``seen_by_differences`` for Mayer waves and breathing. White noise takes a fixed share of the
+    wanted squared RMSSD; the other two share the rest such that their variances stand in the ratio of low to high
+    frequency power that posture, stage and arousal ask for [1].
+
+    [1] Task Force of ESC and NASPE, "Heart rate variability", Circulation 93:1043-1065, 1996.
     """
     cut = slice(routine.lead_in_minutes - WARM_UP_MINUTES, None)
     start = first_minute + routine.lead_in_minutes - WARM_UP_MINUTES
-    rate, stage = rate_bpm[cut], routine.stage[cut]
-    intensity = routine.intensity[cut].astype(np.float64)
-    n = rate.size
-    wandering = _NIGHT_TO_NIGHT_LOG * wander(key, _Lane.VAGAL_HOURS, 900.0, start, n)
-    wandering += 0.16 * wander(key, _Lane.VAGAL_MINUTES, 15.0, start, n)  # ln: minutes of one night; judgement
-    asleep_bpm = person.resting_hr_bpm - 3.0
-    log_factor = _VAGAL_LOG_PER_BPM * np.maximum(rate - asleep_bpm, -12.0) - _AROUSAL_VAGAL_LOG * routine.arousal[cut]
-    tone = person.rmssd_night_ms * np.exp(wandering - log_factor) * np.array(_STAGE_VAGAL)[stage]
-    wanted = np.minimum(np.sqrt(tone**2 + _VAGAL_FLOOR_MS**2), 220.0)
-    rr_ms = 60_000.0 / rate
-    breath = 1.0 + 0.08 * wander(key, _Lane.BREATH, 60.0, start, n) + 0.05 * white(key, _Lane.BREATH_WHITE, start, n)
-    breath_hz = np.clip((_BREATHS_HZ + _BREATHS_EFFORT_HZ * intensity) * breath, 0.12, 1.0)
-    white_ms = wanted * np.sqrt(0.5 * _WHITE_SHARE)
-    mayer_seen = 2.0 * (1.0 - np.exp(-rr_ms * 1e-3 / MAYER_SECONDS))
-    mayer_ms = np.minimum(_MAYER_MS * (wanted / 30.0) ** _MAYER_POWER, wanted * np.sqrt(0.5 / mayer_seen))
-    breath_seen = np.maximum(2.0 * (1.0 - BREATH_KEPT * np.cos(2.0 * np.pi * breath_hz * rr_ms * 1e-3)), 0.35)
-    left = wanted**2 * (1.0 - _WHITE_SHARE) - mayer_seen * mayer_ms**2
-    return Tone(rr_ms, breath_hz, np.sqrt(left / breath_seen), mayer_ms, white_ms)
+    n = WARM_UP_MINUTES + MINUTES_PER_DAY
+    wandering = _NIGHT_TO_NIGHT_LOG * wander(key, _Lane.VAGAL_DAYS, 900.0, start, n)
+    wandering += _VAGAL_HOUR_LOG * wander(key, _Lane.VAGAL_HOUR, 60.0, start, n)
+    wandering += _VAGAL_MINUTES_LOG * wander(key, _Lane.VAGAL_MINUTES, 10.0, start, n)
+    breath = 1.0 + 0.08 * wander(key, _Lane.BREATH, 60.0, start, n)
+    breath += 0.05 * wander(key, _Lane.BREATH_FAST, 2.0, start, n)
+    rr_ms, breath_hz, breath_ms, mayer_ms, white_ms = _vary(
+        rate_bpm[cut],
+        routine.stage[cut],
+        routine.intensity[cut],
+        routine.upright[cut],
+        routine.arousal[cut],
+        routine.alcohol[cut],
+        wandering,
+        breath,
+        person.resting_hr_bpm + _STAGE_BPM[int(Stage.LIGHT)],
+        person.rmssd_night_ms,
+    )
+    return Tone(rr_ms, breath_hz, breath_ms, mayer_ms, white_ms, _ectopic_per_hour(person, key))
+
+
+@compiled
+def _vary(
+    rate_bpm: Floats,
+    stages: NDArray[np.uint8],
+    intensities: NDArray[np.float32],
+    upright: NDArray[np.float32],
+    arousal: NDArray[np.float32],
+    alcohol: NDArray[np.float32],
+    wandering: Floats,
+    breath: Floats,
+    asleep_bpm: float,
+    rmssd_night_ms: float,
+) -> Floats:
+    """Mean interval, breaths and the three strengths, float64 [5, minutes]; one pass over the minutes."""
+    out = np.empty((5, rate_bpm.size))
+    for m in range(rate_bpm.size):
+        stage, intensity, rr_ms = stages[m], np.float64(intensities[m]), 60_000.0 / rate_bpm[m]
+        log_factor = _VAGAL_LOG_PER_BPM * max(rate_bpm[m] - asleep_bpm, -12.0)
+        log_factor -= _AROUSAL_VAGAL_LOG * arousal[m] + _ALCOHOL_VAGAL_LOG * alcohol[m]
+        tone = rmssd_night_ms * _STAGE_VAGAL[stage] * np.exp(wandering[m] - log_factor)
+        squared = min(tone * tone + _VAGAL_FLOOR_MS * _VAGAL_FLOOR_MS, _MOST_RMSSD_MS * _MOST_RMSSD_MS)
+        hz = min(max((_STAGE_BREATHS_HZ[stage] + _BREATHS_EFFORT_HZ * intensity) * breath[m], 0.12), 1.0)
+        radians = 2e-3 * np.pi * rr_ms  # a beat's turn at 1 Hz
+        mayer_seen = seen_by_differences(MAYER_HZ * radians, np.exp(rr_ms * (-1e-3 / MAYER_SECONDS)))
+        breath_seen = seen_by_differences(hz * radians, BREATH_KEPT)
+        low_over_high = _STAGE_LOW_OVER_HIGH[stage]
+        if stage == _AWAKE:
+            low_over_high *= np.exp(_LOW_OVER_HIGH_LOG_STANDING * upright[m] + _LOW_OVER_HIGH_LOG_AROUSAL * arousal[m])
+        high = squared * (1.0 - _WHITE_SHARE) / (max(breath_seen, 0.35) + low_over_high * mayer_seen)
+        out[0, m] = rr_ms
+        out[1, m] = hz
+        out[2, m] = np.sqrt(high)
+        out[3, m] = np.sqrt(low_over_high * high)
+        out[4, m] = np.sqrt(0.5 * _WHITE_SHARE * squared)
+    return out
+
+
+def _ectopic_per_hour(person: Person, key: Key) -> float:
+    """How often this person's heart beats early; log-normal between people, more with age."""
+    own = white(key, _Lane.ECTOPIC, 0, 1)[0]
+    log_rate = np.log(_ECTOPIC_PER_HOUR) + _ECTOPIC_LOG_PER_YEAR * (person.age_years - 45.0) + _ECTOPIC_LOG_SD * own
+    return float(min(np.exp(log_rate), 60.0))

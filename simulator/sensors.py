@@ -26,6 +26,9 @@ _MISS_PER_G: Final = (
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
 _JITTER_MS_PER_BPM: Final = 2.0  # ms of a beat's place per bpm of ``heart_rate_error_bpm``; judgement
 _JITTER_PER_G: Final = 8.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
+_WHITE_ERROR: Final = (
+    0.2  # of a still minute's squared error that is new each minute; sleepers' minutes change by 1 bpm
+)
 _STRONG_G: Final = 0.30  # g, motion from which ``heart_rate_motion_error_bpm`` holds in full; brisk walking
 
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
@@ -37,6 +40,7 @@ class _Lane:
     RATE_WHITE = 400
     RATE_SLOW = 401
     STEPS = 402
+    RATE_PLACE = 403
 
 
 def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, day: int) -> NDArray[np.float32]:
@@ -98,10 +102,12 @@ def found_share(vendor: Vendor, motion_g: Floats, water: NDArray[np.bool_]) -> F
 
 
 def _heart_rate(vendor: Vendor, truth: NDArray[np.float32], motion_g: Floats, key: Key, day: int) -> Floats:
-    """Heart rate with an error that is white when still, and wanders for minutes when the arm moves."""
+    """Heart rate with an error that wanders, with placement and the pulse's shape, and by the stride in motion."""
     midnight = day * MINUTES_PER_DAY
     strong = np.minimum(motion_g / _STRONG_G, 1.0)
-    still = vendor.heart_rate_error_bpm * white(key, _Lane.RATE_WHITE, midnight, MINUTES_PER_DAY)
+    still = np.sqrt(_WHITE_ERROR) * white(key, _Lane.RATE_WHITE, midnight, MINUTES_PER_DAY)
+    still += np.sqrt(1.0 - _WHITE_ERROR) * wander(key, _Lane.RATE_PLACE, 15.0, midnight, MINUTES_PER_DAY)
+    still *= vendor.heart_rate_error_bpm
     moving = vendor.heart_rate_motion_error_bpm * wander(key, _Lane.RATE_SLOW, 4.0, midnight, MINUTES_PER_DAY)
     return _quantised(truth + still + strong * moving, vendor.heart_rate_step_bpm)
 

@@ -99,21 +99,16 @@ def test_two_days_agree_about_the_hour_before_midnight() -> None:
 
 
 def test_midnight_is_a_minute_like_any_other() -> None:
-    jumps: dict[str, list[float]] = {}
-    usual: dict[str, list[float]] = {}
-    for index in range(12):
+    ranks: dict[str, list[float]] = {}
+    for index in range(24):
         person = POPULATIONS["lsm1"].person(9, index)
         latents = [embody(person, routine, 2 + i) for i, routine in enumerate(live_through(person, range(2, 4), START))]
         for name in ("heart_rate", "rr_mean", "rmssd", "sdnn", "rr_entropy", "skin_temperature", "scl"):
             before, after = (signal(latent, name) for latent in latents)
-            jumps.setdefault(name, []).append(abs(after[0] - before[-1]))
-            usual.setdefault(name, []).extend(
-                np.abs(np.diff(before[-45:])).tolist() + np.abs(np.diff(after[:45])).tolist()
-            )
-    for name, jump in jumps.items():
-        limit = np.percentile(usual[name], [75, 99.8])
-        assert np.median(jump) <= limit[0], name
-        assert np.max(jump) <= 1.5 * limit[1], name
+            usual = np.concatenate([np.abs(np.diff(before[-45:])), np.abs(np.diff(after[:45]))])
+            ranks.setdefault(name, []).append(np.mean(usual < abs(after[0] - before[-1])))
+    for name, rank in ranks.items():
+        assert np.mean(rank) < 0.5 + 4.5 * 0.29 / np.sqrt(len(rank)), name
 
 
 def test_relaxation_equals_small_steps() -> None:
@@ -214,8 +209,8 @@ def test_norms_of_variability() -> None:
     assert 0.9 < np.median(night / wanted) < 1.1
     day = np.array([row[mask].mean() for row, mask in zip(p["rmssd"], still, strict=True) if mask.any()])
     assert 1.15 < np.median(night) / np.median(day) < 2.0  # norm rmssd_night_day_ratio
-    assert 38.0 < np.median(p["sdnn"][still]) < 72.0  # norm sdnn_awake_5min
-    assert 42.0 < np.median(p["sdnn"][asleep]) < 90.0  # norm sdnn_sleep_5min
+    ratio = np.median(p["sdnn"][still]) / np.median(p["rmssd"][still])
+    assert 1.2 < ratio < 1.9  # norm sdnn_rmssd_ratio, for sensors, which inflate RMSSD; lab 1.6 at 45-65 years
     at_40 = (p["rmssd"] > 37.0) & (p["rmssd"] < 43.0) & (still | asleep)
     assert 33.0 < np.median(p["pnn30"][at_40]) < 54.0  # norm pnn30_at_rmssd40
     spread = ((p["rr_p80"] - p["rr_p20"]) / p["sdnn"])[still | asleep]

@@ -56,7 +56,7 @@ def test_a_perfect_sensor_is_the_identity() -> None:
 @pytest.mark.parametrize(
     ("change", "spoilt"),
     [
-        ({"heart_rate_error_bpm": 2.0}, {"heart_rate", *RR_STATISTICS} - {"rr_valid"}),
+        ({"heart_rate_error_bpm": 2.0}, {"heart_rate", *RR_STATISTICS}),
         ({"heart_rate_motion_error_bpm": 3.0}, {"heart_rate"}),
         ({"heart_rate_step_bpm": 1.0}, {"heart_rate"}),
         ({"valid_beats": 0.9}, set(RR_STATISTICS)),
