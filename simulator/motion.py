@@ -49,11 +49,13 @@ _RINGING_SHARE: Final = 0.08  # of a gesture's SD, with which it does
 BURSTS_PER_SECOND: Final = 0.25  # 1/s, bursts of gestures when half of the time is theirs; judgement
 _IRREGULAR: Final = 1.4  # mean squared interval between crossings over the squared mean, in gestures
 _EVEN: Final = 1.4  # the same of rest
+_GESTURE_PEAK: Final = 3.46  # largest of a gesture's samples over their SD
 _GAIT_PEAK: Final = 2.9  # largest sample of gait over its SD
 _HECTOPASCAL_PER_METRE: Final = 0.12  # hPa/m (hydrostatic relation)
+_ROLLING_SHARE: Final = 0.7  # of a climb's square: ups and downs of the ground within minutes; judgement
 _WALKING_HECTOPASCALS: Final = 0.00022  # hPa per step a minute: swinging arm; 0.03 when walking on the flat (norm)
 _LIFTING_HECTOPASCALS: Final = 0.028  # hPa at arm motion 1: a hand that moves 0.5 m up and down, getting up and down
-_AIR_HECTOPASCALS: Final = 0.006  # hPa, spread of still indoor air: 0.015 measured less the sensor's noise
+_AIR_HECTOPASCALS: Final = 0.007  # hPa, spread of still indoor air: 0.015 measured less the sensor's noise
 
 FEATURES: Final[tuple[str, ...]] = (
     "jerk_ratio",
@@ -141,84 +143,100 @@ def _turned(energy: float, ratio: float, share: float) -> float:
 
 
 @compiled
+def _sine(x: float) -> float:
+    """The sine of -1.4 <= x <= 1.4, to 1e-4."""
+    y = x * x
+    return float(x * (1.0 - y * (1.0 / 6.0 - y * (1.0 / 120.0 - y / 5040.0))))
+
+
+@compiled
+def _rhythm_of_gait(pace: float, upright: bool) -> tuple[float, float]:
+    """Lag-1 autocorrelation of gait, and that of a wave which crosses zero as often, along gravity or across it."""
+    turn = 2.0 * np.pi / 60.0 / SAMPLE_HZ * pace
+    step = _cosine(turn)
+    if not upright:
+        swing = SWING_SHARE * _cosine(0.5 * turn) + (1.0 - SWING_SHARE) * step
+        return swing, swing
+    twice = 2.0 * step * step - 1.0
+    return _HARMONIC_1 * step + _HARMONIC_2 * twice + _HARMONIC_3 * step * (2.0 * twice - 1.0), step
+
+
+@compiled
+def _intervals(
+    gait: float, beat: float, walked: float, arm: float, of_arm: float, moved: float, rest: float, of_rest: float
+) -> tuple[float, float]:
+    """Mean and SD of the time between zero crossings, s: stretches of steps, of gestures alone, and still ones.
+
+    After each burst of gestures the filters ring on, and nothing crosses zero until rest shows through again.
+    """
+    alone = 1.0 - walked
+    swung = 4.0 * moved * (1.0 - moved)
+    bursts = BURSTS_PER_SECOND * swung * (1.28 - 0.28 * swung) * alone  # 1/s, Rice's formula
+    arm_now = arm / (1.0 - (1.0 - moved) * alone)
+    moving = arm_now + rest
+    moving_sum = arm_now * of_arm + rest * of_rest
+    tail = _RINGING_SECONDS * np.log(1.0 + _RINGING_SHARE * np.sqrt(arm_now / rest))  # s without a crossing
+    still = (1.0 - moved) * alone
+    silent = min(bursts * tail, 0.8 * still)
+    still -= silent
+    move_rate, still_rate = _crossings(moving_sum / moving), _crossings(of_rest)
+    count = moved * alone * move_rate + still * still_rate + bursts
+    squares = moved * alone * _IRREGULAR / move_rate + still * _EVEN / still_rate + silent * silent / max(bursts, 1e-6)
+    if walked > 0.0:
+        gait_now = gait / walked
+        whole = gait_now + moving
+        walk_rate = _crossings((gait_now * beat + moving_sum) / whole)
+        count += walked * walk_rate
+        squares += walked / walk_rate * (_IRREGULAR - 0.15 * gait_now / whole)
+    mean = 1.0 / count
+    return mean, np.sqrt(max(squares * mean - mean * mean, 1e-6))
+
+
+@compiled
 def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
     """Fill ``rows`` [10, n], in the order of ``_ROW`` and before logarithms, and ``motion_g`` [n]."""
     for i in range(rows.shape[1]):
-        steps, pace, walked, gait, gait_across = moves[0, i], moves[1, i], moves[2, i], moves[3, i], moves[4, i]
-        arm, arm_across, arm_third, arm_hz = moves[5, i], moves[6, i], moves[7, i], moves[8, i]
-        moved, rest, rest_hz, roll = moves[9, i], moves[10, i], moves[11, i], moves[12, i]
+        pace, walked, gait = float(moves[1, i]), float(moves[2, i]), float(moves[3, i])
+        arm, arm_hz, moved = float(moves[5, i]), float(moves[8, i]), float(moves[9, i])
+        rest, of_rest = float(moves[10, i]), _correlation(float(moves[11, i]))
 
-        # energy along gravity (what the magnitude sees), across it and along the third axis
+        # energy along gravity (what the magnitude sees), across it, and along the third axis
         along = gait + arm + rest
-        walk_across = _turned(gait, gait_across, walked)
-        arm_turns = _turned(arm, arm_across, moved)
+        arm_turns = _turned(arm, float(moves[6, i]), moved)
+        arm_third = _turned(arm, float(moves[7, i]), moved)
+        walk_across = _turned(gait, float(moves[4, i]), walked)
         across = walk_across + arm_turns + rest
-        aside = 1.0 - min(float(walk_across + arm_turns), 0.7)  # of gravity that swings leave for the third axis
-        third = (GAIT_THIRD * gait + _turned(arm, arm_third, moved)) * aside + rest
-        upright = along > across  # the principal component is the larger one
+        aside = 1.0 - min(walk_across + arm_turns, 0.7)  # of gravity that swings leave for the third axis
+        third = (GAIT_THIRD * gait + arm_third) * aside + rest
+
+        # rhythm of the principal component, which is the larger one
+        upright = along > across
         first = along if upright else across
-        least = min(min(along, across), third)
+        of_arm = _correlation(arm_hz if upright else arm_hz * TURN_SLOWER)
+        of_gait, beat = _rhythm_of_gait(pace, upright)
+        gait_first, arm_first = (gait, arm) if upright else (walk_across, arm_turns)
+        mean, sd = _intervals(gait_first, beat, walked, arm_first, of_arm, moved, rest, of_rest)
 
-        # rhythm of the principal component, part by part
-        turn = 2.0 * np.pi / 60.0 / SAMPLE_HZ * pace
-        step = _cosine(turn)
-        if upright:
-            gait_first, arm_first = gait, arm
-            beat = step  # what the zero crossings follow: harmonics add none
-            of_gait = (
-                _HARMONIC_1 * step
-                + _HARMONIC_2 * (2.0 * step * step - 1.0)
-                + _HARMONIC_3 * step * (4.0 * step * step - 3.0)
-            )
-            of_arm = _correlation(arm_hz)
-        else:
-            gait_first, arm_first = walk_across, arm_turns
-            of_gait = beat = SWING_SHARE * _cosine(0.5 * turn) + (1.0 - SWING_SHARE) * step
-            of_arm = _correlation(arm_hz * TURN_SLOWER)
-        of_rest = _correlation(rest_hz)
-        correlation = (gait_first * of_gait + arm_first * of_arm + rest * of_rest) / first
-
-        # zero crossings: a stretch of steps, one of gestures alone, a still one
-        swung = 4.0 * moved * (1.0 - moved)
-        bursts = BURSTS_PER_SECOND * swung * (1.28 - 0.28 * swung) * (1.0 - walked)  # 1/s, Rice's formula
-        arm_now = arm_first / (moved + walked - moved * walked)
-        tail = _RINGING_SECONDS * np.log(1.0 + _RINGING_SHARE * np.sqrt(arm_now / rest))  # s without a crossing
-        tail = min(tail, 0.8 * (1.0 - moved) * (1.0 - walked) / max(bursts, 1e-6))
-        moving = moved * (1.0 - walked)
-        still = (1.0 - moved) * (1.0 - walked) - bursts * tail
-        gait_now = gait_first / max(walked, np.float32(1e-3))
-        walk_rate = _crossings((gait_now * beat + arm_now * of_arm + rest * of_rest) / (gait_now + arm_now + rest))
-        move_rate = _crossings((arm_now * of_arm + rest * of_rest) / (arm_now + rest))
-        still_rate = _crossings(of_rest)
-        count = walked * walk_rate + moving * move_rate + still * still_rate + bursts
-        mean = 1.0 / count
-        rhythm = gait_now / (gait_now + arm_now + rest)
-        squares = (
-            walked / walk_rate * (_IRREGULAR - 0.15 * rhythm)
-            + moving / move_rate * _IRREGULAR
-            + still / still_rate * _EVEN
-            + bursts * tail * tail
-        ) / count
         # fourth moments: each part acts in a share of the minute, alone or over the others
-        fourth = _BEAT_KURTOSIS * gait * gait / max(walked, np.float32(0.02)) + arm * arm / moved + rest * rest
-        crossed = 2.0 * (gait * arm + gait * rest + arm * rest)
-        # range, summed over axes: the largest of what rest, a gesture and a step reach
-        gesture = (arm + arm_turns + arm * arm_third) * 12.0 / (moved + 0.05)
-        stride = (gait * (1.0 + GAIT_THIRD) + walk_across) / max(walked, np.float32(0.02)) * _GAIT_PEAK * _GAIT_PEAK
-        span = 2.0 * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK * _STILL_PEAK + gesture + stride)) * _SLANT
+        gait_now = gait / max(walked, 0.02)
+        fourth = _BEAT_KURTOSIS * gait * gait_now + arm * arm / moved + rest * rest
+        crossed = 2.0 * (gait * (arm + rest) + arm * rest)
+        # range, summed over axes: what rest, a gesture and a step reach
+        gesture = (arm + arm_turns + arm_third) * _GESTURE_PEAK**2 / (moved + 0.05)
+        stride = gait_now * (1.0 + GAIT_THIRD + float(moves[4, i])) * _GAIT_PEAK**2
+        # gravity's share on Y, less what gestures lay across
+        lift = _sine(min(max(float(moves[12, i]), -1.35), 1.35)) ** 2
+        turned = min(across + third - 2.0 * rest, 0.5)
+        level = lift * (1.0 - turned) + 0.5 * (1.0 - lift) * turned
 
-        lift = np.sin(min(max(roll, -1.35), 1.35))
-        turned = min(across + third - 2.0 * rest, np.float32(0.5))  # share of gravity that gestures lay across
-        level = lift * lift * (1.0 - turned) + 0.5 * (1.0 - lift * lift) * turned
-        tilt = (1.0 + along) * (1.0 - level)
-        rows[0, i] = correlation
+        rows[0, i] = (gait_first * of_gait + arm_first * of_arm + rest * of_rest) / first
         rows[1, i] = SAMPLES_PER_MINUTE * along
-        rows[2, i] = max(max(along, across), third) / least
+        rows[2, i] = max(first, third) / min(min(along, across), third)
         rows[3, i] = first / along
-        rows[4, i] = np.sqrt(tilt)
-        rows[5, i] = span
-        rows[6, i] = steps
-        rows[7, i] = np.sqrt(max(squares - mean * mean, 1e-6))
+        rows[4, i] = np.sqrt((1.0 + along) * (1.0 - level))
+        rows[5, i] = 2.0 * _SLANT * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK**2 + gesture + stride))
+        rows[6, i] = moves[0, i]
+        rows[7, i] = sd
         rows[8, i] = mean
         rows[9, i] = min(max(3.0 * (fourth + crossed) / (along * along), 1.5), 400.0)
         motion_g[i] = np.sqrt(along)
@@ -305,7 +323,7 @@ def _spread(
         rolling += (climbed - rolling) / TASK_MINUTES
         if j < lead_in:
             continue
-        ramp = _HECTOPASCAL_PER_METRE**2 / 12.0 * (0.4 * climbed + 0.6 * rolling)
+        ramp = _HECTOPASCAL_PER_METRE**2 / 12.0 * ((1.0 - _ROLLING_SHARE) * climbed + _ROLLING_SHARE * rolling)
         air = _AIR_HECTOPASCALS * unrest[j - lead_in]
         around = pressure_noise[j] * unrest[j - lead_in]
         walking = _WALKING_HECTOPASCALS * cadence[j]
