@@ -66,7 +66,7 @@ class Simulate(Job):
         people: How many people.
         days: How many days of each.
         out: Folder to write; must not exist yet.
-        population: lsm1, lsm2 or vendors.
+        population: lsm1, lsm2 or vendors; or a JSON file of what is different from their people.
         vendors: Devices, comma-separated: people wear these in equal shares instead of the population's own.
         workers: Processes; the content does not depend on it.
         shard: "i/n": only the i-th of n equal parts of the people, counted from 1. Shards together are the whole.
@@ -188,10 +188,13 @@ class Realism(Job):
         data: Dataset folder.
         norms: CSV file with the columns of the norms that come with everywear; those by default.
         out: Folder for table and plots; DATA-realism by default.
+        against: Dataset folder of real people (see import): a classifier tries to tell the two apart by heart rate
+            and steps.
     """
 
     data: Positional[Path]
     norms: Path | None = None
+    against: Path | None = None
     out: Path | None = None
 
     def do(self) -> Result:
@@ -202,6 +205,7 @@ class Realism(Job):
         from simulator.realism.plots import draw
 
         dataset = open_dataset(self.data)
+        real = None if self.against is None else open_dataset(self.against)
         home = self.data.resolve()
         out = self.out or home.with_name(f"{home.name}-realism")
         out.mkdir(parents=True, exist_ok=True)
@@ -209,6 +213,12 @@ class Realism(Job):
             found = judge(dataset, self.norms, progress=bar)
         draw(found, dataset, out)
         result: dict[str, Any] = _plain(found.as_json())
+        if real is not None:
+            from simulator.realism.against import compare
+
+            comparison = compare(dataset, real, self.seed)
+            result["against"] = _plain(comparison.as_json()) | {"data": home.name, "real": str(self.against)}
+            write_whole(out / "against.txt", comparison.table().encode())
         write_json(out / "realism.json", result)
         write_whole(out / "realism.txt", found.table().encode())
         return result | {"path": str(out)}
@@ -674,16 +684,23 @@ def _stages() -> Iterator[Any]:
 
 
 def _population(name: str, devices: str) -> Any:
-    from simulator.population import POPULATIONS
+    from simulator.population import POPULATIONS, Population
     from simulator.vendors import VENDORS
 
-    _known("population", name, POPULATIONS)
+    if name.endswith(".json"):
+        try:
+            population = Population.from_json(Path(name).read_text())
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from error
+    else:
+        _known("population", name, POPULATIONS)
+        population = POPULATIONS[name]
     if not devices:
-        return POPULATIONS[name]
+        return population
     chosen = devices.split(",")
     for device in chosen:
         _known("vendor", device, VENDORS)
-    return dataclasses.replace(POPULATIONS[name], vendor_shares={device: 1 / len(chosen) for device in chosen})
+    return dataclasses.replace(population, vendor_shares={device: 1 / len(chosen) for device in chosen})
 
 
 def _shard(shard: str, people: int) -> tuple[int, int]:

@@ -46,6 +46,9 @@ def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
     """
     if not folders:
         raise DataError("no folders to merge, expected at least one")
+    twice = next((folder for i, folder in enumerate(folders) if folder in folders[:i]), None)
+    if twice is not None:
+        raise DataError(f"{twice}: stands twice among the folders")
     manifests = {Path(folder): open_manifest(Path(folder)) for folder in folders}
     for folder, manifest in manifests.items():
         _check(folder, manifest, *next(iter(manifests.items())))

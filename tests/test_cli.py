@@ -12,6 +12,7 @@ import pytest
 
 import everywear
 from federated.presets import TINY
+from simulator.dataset import open_dataset
 from tests.test_layout import ROOT
 
 Said = pytest.CaptureFixture[str]
@@ -41,8 +42,47 @@ def test_simulate_says_what_it_wrote_whatever_the_shards(tmp_path: Path, capsys:
     assert again["sha256"] == said["sha256"]
     other = result(capsys, "simulate", "--people", "4", "--days", "2", "--seed", "2", "--out", str(tmp_path / "c"))
     assert other["sha256"] != said["sha256"]
-    half = result(capsys, "simulate", "--people", "4", "--days", "2", "--shard", "2/2", "--out", str(tmp_path / "d"))
-    assert half["people"] == 2
+    shards = [str(tmp_path / f"shard-{i}") for i in (1, 2)]
+    for i, shard in enumerate(shards, 1):
+        half = result(capsys, "simulate", "--people", "4", "--days", "2", "--shard", f"{i}/2", "--out", shard)
+        assert half["people"] == 2
+    merged = result(capsys, "merge", *shards, "--out", str(tmp_path / "d"))
+    assert (merged["sha256"], merged["person_days"]) == (said["sha256"], 8)
+
+
+def test_an_interrupted_simulation_goes_on(tmp_path: Path, capsys: Said) -> None:
+    command = ["simulate", "--people", "3", "--days", "64", "--out", str(tmp_path / "a")]
+
+    def interrupt(_: object, done: int, note: str = "") -> None:
+        if done > 64:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(everywear._Bar, "__call__", interrupt)
+        assert everywear.main(command) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert result(capsys, *command)["person_days"] == 192
+
+
+def test_a_population_of_one_s_own_is_a_file(tmp_path: Path, capsys: Said) -> None:
+    own = tmp_path / "old.json"
+    own.write_text('{"name": "old", "age_shift_years": 20}')
+    command = ["simulate", "--people", "3", "--days", "1", "--population", str(own), "--out", str(tmp_path / "a")]
+    assert result(capsys, *command)["person_days"] == 3
+    dataset = open_dataset(tmp_path / "a")
+    assert dataset.people["person"].tolist() == [f"old-{i:07d}" for i in range(3)]
+    assert dataset.manifest.made_by["population"]["age_shift_years"] == 20
+
+
+def test_simulated_people_are_held_against_others(people: Path, tmp_path: Path, capsys: Said) -> None:
+    other = tmp_path / "others"
+    arguments = ["--people", "6", "--days", "3", "--seed", "9", "--out", str(other)]
+    result(capsys, "simulate", *arguments)
+    said = result(capsys, "realism", str(people), "--against", str(other), "--out", str(tmp_path / "realism"))
+    assert isinstance(said["against"], dict)
+    assert 0 <= said["against"]["separation"]["auroc"] <= 1
+    assert (tmp_path / "realism" / "against.txt").read_text()
 
 
 def test_train_and_evaluate(people: Path, tmp_path: Path, capsys: Said) -> None:
@@ -104,6 +144,12 @@ BAD = {
     "simulate --people 1 --days 1 --workers 0 --out OUT": "workers 0 is below 1",
     "simulate --people 1 --days 1 --out OUT --population elves": "population 'elves' is unknown",
     "simulate --people 1 --days 1 --out OUT --vendors abacus": "vendor 'abacus' is unknown",
+    "simulate --people 1 --days 1 --out OUT --population MISSING.json": "MISSING.json",
+    "simulate --people 1 --days 1 --out OUT --population PEOPLE/dataset.json": "PEOPLE/dataset.json: ",
+    "simulate --people 1 --days 1 --out OUT --ray-address here:1": "of no use without --engine ray",
+    "merge MISSING --out OUT": "MISSING",
+    "merge PEOPLE PEOPLE --out OUT": "stands twice",
+    "realism PEOPLE --against MISSING": "MISSING",
     "simulate --people 2 --days 1 --out OUT --shard 3/2": "shard '3/2' is not i/n",
     "simulate --people 2 --days 1 --out PEOPLE": "PEOPLE",
     "import MISSING --out OUT": "MISSING",
