@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,11 +17,13 @@ from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.importing import import_folder
 from simulator.randomness import stream
 from simulator.realism import statistics as rs
-from simulator.realism.fingerprint import Fingerprint, fingerprint
+from simulator.realism.estimates import Estimator
 from simulator.realism.judging import Realism, Row, judge
-from simulator.realism.norms import COLUMNS, NORMS, contrast, read_norms
+from simulator.realism.norms import COLUMNS, NORMS, Norm, contrast, read_norms
+from simulator.realism.observing import Wanted, observe
 from simulator.realism.plots import draw
-from simulator.realism.windows import GapScores, PersonWindows, filled, gap_errors, gap_places, standardised_windows
+from simulator.realism.standards import cohort_weights
+from simulator.realism.windows import GapScores, PersonWindows, standardised_windows
 from simulator.recording import SHAPE, DataError, Event, Reason, Recording
 from simulator.signals import INDEX, SIGNALS
 
@@ -104,121 +106,6 @@ def test_correlation_of_days_is_not_biased_by_their_number() -> None:
     s = rs.sample(x.ravel(), rows // days, row=rows)
     found = rs.lag1_of_days(s, np.tile(np.arange(days, dtype=float), people)).values
     assert abs(found.mean() - r) < 0.05  # uncorrected: 0.24
-
-
-# ---------------------------------------------------------------------------------------------- the LSM fingerprint
-
-
-@pytest.mark.parametrize("inside", [True, False])
-@pytest.mark.parametrize("gap", [1, 10, 120])
-def test_gap_errors_against_a_slow_fill(inside: bool, gap: int) -> None:
-    windows = stream(3, "windows").normal(size=(3, 2, 300)).astype(np.float32)
-    starts = gap_places(3, gap, 300, 0) if inside else np.full(3, 300 - gap)
-    found = gap_errors(windows, starts, gap)
-    for i in range(3):
-        for k in range(2):
-            hidden = np.arange(starts[i], starts[i] + gap)
-            series = pd.Series(windows[i, k].astype(np.float64))
-            series[hidden] = np.nan
-            truth = windows[i, k, hidden]
-            np.testing.assert_allclose(found["mean"][i, k], series.mean() - truth, atol=1e-5)
-            linear = series.interpolate(limit_direction="both").to_numpy()[hidden]
-            np.testing.assert_allclose(found["linear"][i, k], linear - truth, atol=1e-5)
-            seen = np.flatnonzero(series.notna())
-            distance = np.abs(seen[:, None] - hidden)
-            nearest = windows[i, k, seen[distance.argmin(axis=0)]]
-            np.testing.assert_allclose(found["nearest"][i, k], nearest - truth, atol=1e-6)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 40), st.floats(0, 1))
-def test_filling_is_what_pandas_interpolates(seed: int, minutes: int, missing: float) -> None:
-    random = stream(seed, "rows")
-    rows = random.normal(size=(5, minutes)).astype(np.float32)
-    rows[random.random(rows.shape) < missing] = np.nan
-    expected = pd.DataFrame(rows.T.astype(np.float64)).interpolate().bfill().to_numpy().T
-    np.testing.assert_allclose(filled(rows), expected, atol=1e-5)
-
-
-def test_standardised_windows() -> None:
-    """Scaled by the minutes that are there, ends held, and 0 for a signal that a window lacks (appendix F.2)."""
-    windows = stream(4, "windows").normal(7, 3, size=(20, 4, 300)).astype(np.float32)
-    windows[:, 1, 40:90] = np.nan
-    windows[:, 2, :30] = np.nan
-    windows[5, 0] = np.nan
-    windows[:, 3] = np.nan
-    there = ~np.isnan(windows)
-    scaled = standardised_windows(windows)
-    assert (scaled[5, 0] == 0).all()
-    assert np.isnan(scaled[:, 3]).all()
-    assert np.isfinite(scaled[:, :3]).all()
-    for k in range(3):
-        values = scaled[:, k][there[:, k]]
-        assert values.mean() == pytest.approx(0, abs=1e-5)
-        assert values.std() == pytest.approx(1, abs=1e-5)
-    assert (scaled[:, 2, :30] == scaled[:, 2, 30:31]).all()
-
-
-def test_windows_are_those_of_lowest_rank_and_reach_over_midnight(recordings: list[Recording]) -> None:
-    mine = [recording for recording in recordings if recording.person == "p03"]
-    gathered = PersonWindows(each=30, days=len(mine))
-    for recording in mine:
-        gathered.add(recording)
-    assert len(gathered.kept) == 30
-    rows = np.hstack([np.where(r.observed, r.values, np.float32(np.nan)) for r in mine])
-    steady = rows[INDEX["heart_rate"]]
-    starts = []
-    for _, window in gathered.kept:
-        first = window[INDEX["heart_rate"]]
-        known = int(np.flatnonzero(~np.isnan(first))[0])
-        like = np.flatnonzero(steady == first[known]) - known
-        places = [int(s) for s in like if np.array_equal(steady[s : s + 300], first, equal_nan=True)]
-        assert len(places) == 1
-        np.testing.assert_array_equal(window, rows[:, places[0] : places[0] + 300])
-        starts.append(places[0])
-    assert any(start % 1440 > 1140 for start in starts)
-    nothing = PersonWindows(each=10, days=1)
-    nothing.add(replace(mine[0], observed=np.zeros(SHAPE, dtype=np.bool_)))
-    assert not nothing.kept
-
-
-def ramps(drift: float, rough: float, n: int = 60) -> np.ndarray:
-    """Windows of a random walk of so much a minute, with white noise on it, alike in all signals."""
-    random = stream(6, "ramps")
-    walk = np.cumsum(random.normal(0, drift, (n, len(SIGNALS), 300)), axis=2) + random.normal(
-        0, 5, (n, len(SIGNALS), 1)
-    )
-    return np.asarray(walk + random.normal(0, rough, walk.shape), dtype=np.float32)
-
-
-def table_of(windows: np.ndarray, person: np.ndarray, counts: np.ndarray) -> Fingerprint | None:
-    return fingerprint(windows, GapScores(standardised_windows(windows)), person, counts)
-
-
-def test_the_fingerprint_knows_smooth_from_rough() -> None:
-    """White noise is filled best by the mean (linear/mean MSE is 1.7 or so), a slow walk by a line."""
-    person = np.arange(60) % 20
-    counts = rs.resampled_people(20)
-    white, slow = (table_of(ramps(d, r), person, counts) for d, r in ((0.0, 1.0), (0.05, 0.0)))
-    assert white is not None
-    assert slow is not None
-    for gap in ("10", "60"):
-        # between two points of variance v a line errs by v (1 + 2/3) on average, the mean by v
-        assert white.linear_to_mean["interpolation"]["mse"][gap].simulated == pytest.approx(5 / 3, rel=0.1)
-        assert slow.linear_to_mean["interpolation"]["mse"][gap].simulated < 0.6
-    walked = slow.errors["extrapolation"]["nearest"]["mse"]
-    assert walked["120"].simulated / walked["60"].simulated == pytest.approx(2, rel=0.2)  # grows with time
-    assert len(slow.marks()) == 80
-    for name, mark in slow.marks():
-        assert mark.ratio == pytest.approx(mark.simulated / mark.paper)
-        assert mark.passes == (abs(mark.ratio - 1) <= (0.07 if "/" in name else 0.15)), name
-        assert mark.interval[0] <= mark.simulated <= mark.interval[1]
-    assert "of 80 within tolerance" in slow.table()
-    one = slow.by_signal["scl"]["extrapolation"]["mean"]["mae"]
-    assert set(one) == {"10", "20", "30", "60", "120"}
-    average = np.mean([slow.by_signal[s.name]["extrapolation"]["mean"]["mae"]["60"] for s in SIGNALS])
-    assert average == pytest.approx(slow.errors["extrapolation"]["mean"]["mae"]["60"].simulated, rel=1e-5)
-    assert table_of(ramps(0.0, 1.0)[:40], person[:40], counts) is None
 
 
 # ---------------------------------------------------------------------------------------------------- planted people
@@ -418,6 +305,111 @@ def test_planted_people_are_found_as_planted(dataset: Dataset, tmp_path: Path) -
     assert [row.verdict for row in rows[len(PLANTED) :]] == ["fail"] * len(PLANTED)
 
 
+@pytest.fixture(scope="module")
+def estimator(dataset: Dataset) -> Estimator:
+    seen = observe(dataset, Wanted(minutes=frozenset({("hr", "sleep"), ("hr", "awake"), ("wrist_scl", "awake")})))
+    return Estimator(seen, rs.resampled_people(PEOPLE), GapScores(standardised_windows(seen.windows)))
+
+
+def norm(quantity: str, stratum: str, statistic: str) -> Norm:
+    pairs = tuple((key, value) for key, _, value in (part.partition("=") for part in stratum.split(";") if part))
+    return Norm(
+        id="x",
+        quantity=quantity,
+        stratum=pairs,
+        statistic=statistic,
+        value=0,
+        unit="u",
+        low=0,
+        high=0,
+        source="",
+        confidence="FOUND",
+    )
+
+
+OF_PERSON = {  # quantity -> what each planted person has
+    "resting_hr": RESTING,
+    "steps_per_day": STEPS,
+    "age": AGE,
+    "best_minute_cadence_per_day": np.full(PEOPLE, 100.0),
+    "wrist_scl": SCL,
+}
+STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
+    "mean": np.mean,
+    "median": np.median,
+    "sd_between_person": lambda x: np.std(x, ddof=1),
+    "min": np.min,
+    "max_of_person_means": np.max,
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    quantity=st.sampled_from(list(OF_PERSON)),
+    sex=st.sampled_from(["", "F", "M"]),
+    young=st.integers(18, 70),
+    years=st.integers(0, 60),
+    bmi=st.sampled_from(["", "lt25", "25-30", "24-31"]),
+    statistic=st.sampled_from([*STATISTICS, "p10", "p37", "p80_of_person_means"]),
+)
+def test_any_stratum_and_statistic_of_a_known_quantity_just_works(
+    estimator: Estimator, quantity: str, sex: str, young: int, years: int, bmi: str, statistic: str
+) -> None:
+    """Rows that nobody wrote yet: the same as choosing the planted people by hand."""
+    bmis = 22.0 + np.arange(PEOPLE) % 12
+    low, high = {"": (0, 99), "lt25": (0, 25), "25-30": (25, 30), "24-31": (24, 31)}[bmi]
+    chosen = (young <= AGE) & (young + years + 1 > AGE) & (bmis >= low) & (bmis < high)
+    chosen &= {"": np.ones(PEOPLE, dtype=bool), "F": FEMALE, "M": ~FEMALE}[sex]
+    parts = [f"age={young}-{young + years}", f"sex={sex}" if sex else "", f"bmi={bmi}" if bmi else ""]
+    if quantity == "wrist_scl":
+        parts.append("state=awake")
+        statistic = f"{statistic.split('_of_')[0]}_of_person_medians"
+        statistic = statistic.replace("sd_between_person", "sd")
+    asked = norm(quantity, ";".join(part for part in parts if part), statistic)
+    if chosen.sum() < 5:
+        with pytest.raises(rs.NotComputableError, match="people have it, expected 5"):
+            estimator.estimate(asked)
+        return
+    found = estimator.estimate(asked)
+    values = OF_PERSON[quantity][chosen]
+    plain = statistic.split("_of_")[0] if quantity == "wrist_scl" else statistic
+    if plain.startswith("p"):
+        expected = whole_quantile(values, int(plain[1:3]))
+    else:
+        expected = STATISTICS[{"sd": "sd_between_person", "max": "max_of_person_means"}.get(plain, plain)](values)
+    tolerance = {"resting_hr": 0.3, "steps_per_day": 1e-6, "age": 1e-6, "wrist_scl": 1e-5}.get(quantity, 1e-6)
+    assert found.rows[0] == pytest.approx(expected, abs=tolerance)
+    assert found.people == chosen.sum()
+
+
+@settings(max_examples=30, deadline=None)
+@given(first=st.integers(0, 22), width=st.integers(1, 12), weekend=st.sampled_from(["weekday", "weekend", "all"]))
+def test_any_hours_of_the_day_just_work(estimator: Estimator, first: int, width: int, weekend: str) -> None:
+    """Everybody walks from 13:00; the share of steps in a block is that of the minutes in it."""
+    last = min(24, first + width)
+    minute = np.arange(780, 780 + WALKED.max())
+    inside = (minute >= 60 * first) & (minute < 60 * last)
+    expected = np.mean([inside[:walked].mean() for walked in WALKED])
+    asked = norm("share_of_daily_steps_in_block", f"day={weekend};hours={first:02d}-{last:02d}", "mean")
+    assert estimator.estimate(asked).rows[0] == pytest.approx(expected)
+
+
+def test_people_are_reweighted_to_a_cohort(estimator: Estimator) -> None:
+    """With the weights, the share of women and the mean age are the cohort's; everybody still counts."""
+    people = estimator.seen.people
+    weights = cohort_weights("nhanes_2011_14", people, np.ones(PEOPLE, dtype=bool))
+    assert weights is not None
+    assert weights.min() > 0
+    assert weights.mean() == pytest.approx(1)
+    assert np.average(FEMALE, weights=weights) == pytest.approx(0.52)
+    assert np.average(AGE, weights=weights) == pytest.approx(47.0, abs=0.01)
+    found = estimator.estimate(norm("steps_per_day", "cohort=nhanes_2011_14", "mean"))
+    assert found.rows[0] == pytest.approx(np.average(STEPS, weights=weights))
+    assert found.notes == ("people reweighted to nhanes_2011_14",)
+    assert cohort_weights("lifesnaps", people[AGE > 40], np.ones((AGE > 40).sum(), dtype=bool)) is None  # none is 32
+    assert cohort_weights("martians", people, np.ones(PEOPLE, dtype=bool)) is None
+
+
 def test_a_share_of_nobody_has_an_interval(dataset: Dataset, tmp_path: Path) -> None:
     """Of 24 people, none: up to 11.7 % of people could be so, by the rule of three."""
     (row,) = judged(dataset, tmp_path, [("share_of_logged_activity_events", "activity=Swimming", "share", 0.1, 0.2)])
@@ -444,6 +436,29 @@ def test_the_norms_that_come_along(verdict: Realism) -> None:
     assert {"id", "simulated", "interval", "low", "high", "verdict", "note"} <= set(parsed["rows"][0])
     assert sum(sum(counts.values()) for counts in verdict.tally().values()) == 652
     assert all(row.id in verdict.table() for row in verdict.rows)
+
+
+def test_windows_are_those_of_lowest_rank_and_reach_over_midnight(recordings: list[Recording]) -> None:
+    mine = [recording for recording in recordings if recording.person == "p03"]
+    gathered = PersonWindows(each=30, days=len(mine))
+    for recording in mine:
+        gathered.add(recording)
+    assert len(gathered.kept) == 30
+    rows = np.hstack([np.where(r.observed, r.values, np.float32(np.nan)) for r in mine])
+    steady = rows[INDEX["heart_rate"]]
+    starts = []
+    for _, window in gathered.kept:
+        first = window[INDEX["heart_rate"]]
+        known = int(np.flatnonzero(~np.isnan(first))[0])
+        like = np.flatnonzero(steady == first[known]) - known
+        places = [int(s) for s in like if np.array_equal(steady[s : s + 300], first, equal_nan=True)]
+        assert len(places) == 1
+        np.testing.assert_array_equal(window, rows[:, places[0] : places[0] + 300])
+        starts.append(places[0])
+    assert any(start % 1440 > 1140 for start in starts)
+    nothing = PersonWindows(each=10, days=1)
+    nothing.add(replace(mine[0], observed=np.zeros(SHAPE, dtype=np.bool_)))
+    assert not nothing.kept
 
 
 def test_fingerprint_and_missingness(verdict: Realism, recordings: list[Recording]) -> None:
@@ -529,7 +544,9 @@ def test_without_truth_events_reasons_or_facts(recordings: list[Recording], tmp_
 
 def test_plots_are_small_pictures(verdict: Realism, dataset: Dataset, tmp_path: Path) -> None:
     paths = draw(verdict, dataset, tmp_path / "plots")
-    assert [path.name for path in paths] == ["norms.png", "missingness.png", "day.png"]
+    assert [path.stem for path in paths] == [
+        *("norms", "missingness", "day", "clock", "correlation", "fingerprint", "activities")
+    ]
     for path in paths:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size < 300_000

@@ -151,6 +151,10 @@ def _accuracy(asked: Question, model: str) -> Rows:
 
 def _of_days_or_people(asked: Question) -> Rows:
     quantity, implied = _CALLED.get(asked.norm.quantity, (asked.norm.quantity, ""))
+    differs = re.search(r"^sd_|^cv_|lag1|difference|within", asked.norm.statistic) is not None
+    if quantity == "sleep_minutes_per_night" and not asked.seen.has_stages and differs:
+        quantity = "sleep_period_minutes_per_night"
+        asked.notes.append("period of sleep, with the wake inside it")
     values, pooled = _values(asked, quantity)
     values = _on_days(asked, values.of_people(asked.keep))
     if implied:

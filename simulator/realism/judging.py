@@ -20,6 +20,7 @@ from simulator.realism.fingerprint import Fingerprint, fingerprint
 from simulator.realism.minute_estimates import wanted
 from simulator.realism.norms import Norm, read_norms
 from simulator.realism.observing import Observations, observe
+from simulator.realism.profiles import Profiles
 from simulator.realism.statistics import NotComputableError, resampled_people
 from simulator.realism.windows import GapScores, standardised_windows
 from simulator.recording import Reason
@@ -69,6 +70,7 @@ class Realism:
         fingerprint: ``autocorrelation`` of heart rate by lag in minutes, mean ``heart_rate_by_steps`` of the minute
             by bin, and the ``stepless_share`` of minutes that have both; None where the dataset does not tell.
         generative: Table 3(a) of LSM-1; None if there are too few windows or a signal is in none of them.
+        profiles: The day by the clock, the hours around activities, and how signals go together.
         missingness: Share of cells missing: ``share``, ``by_signal``, ``by_reason`` (of all cells), and
             ``by_reason_and_hour`` (of the cells of each clock hour).
         people: In the dataset.
@@ -78,6 +80,7 @@ class Realism:
     rows: tuple[Row, ...]
     fingerprint: Mapping[str, Mapping[str, float | None] | float | None]
     generative: Fingerprint | None
+    profiles: Profiles
     missingness: Mapping[str, Mapping[str, float] | Mapping[str, list[float]] | float]
     people: int
     person_days: int
@@ -135,6 +138,7 @@ def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int],
         rows=tuple(_judged(estimator, norm) for norm in asked),
         fingerprint=seen.heart,
         generative=fingerprint(seen.windows, scores, seen.window_person, counts),
+        profiles=seen.profiles,
         missingness=_missingness(seen),
         people=len(seen.people),
         person_days=len(seen.days),

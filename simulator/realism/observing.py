@@ -22,6 +22,7 @@ from simulator.realism.days import day_of, numbered
 from simulator.realism.difficulty import Examples
 from simulator.realism.heart import LEAST_MINUTES, HeartSums, correlation_of, lag_sums, summary
 from simulator.realism.minutes import MINUTE_QUANTITIES, Mask, Minutes, seen, skin_temperature, state_of, states_of
+from simulator.realism.profiles import Profiles, ProfileSums
 from simulator.realism.windows import WINDOWS_EACH, PersonWindows, no_windows
 from simulator.recording import Reason, Recording
 from simulator.signals import INDEX, N_SIGNALS
@@ -98,6 +99,7 @@ class Observations:
         reason_cells: int64 [26, len(Reason)], cells by signal and reason.
         reason_hours: int64 [24, len(Reason)], the same by clock hour.
         heart: How heart rate moves, see ``heart.summary``.
+        profiles: What plots are drawn from.
         has_sleep, has_stages, has_events: Whether any such event is recorded.
         has_truth: Whether the truth under the gaps is known.
         has_reasons: Whether gaps carry a reason other than "not recorded".
@@ -119,6 +121,7 @@ class Observations:
     reason_cells: NDArray[np.int64]
     reason_hours: NDArray[np.int64]
     heart: dict[str, dict[str, float | None] | float | None]
+    profiles: Profiles
     has_sleep: bool
     has_stages: bool
     has_events: bool
@@ -159,6 +162,7 @@ class _Gathered:
     reason_cells: NDArray[np.int64] = field(default_factory=lambda: np.zeros((N_SIGNALS, len(Reason)), np.int64))
     reason_hours: NDArray[np.int64] = field(default_factory=lambda: np.zeros((24, len(Reason)), np.int64))
     heart: list[HeartSums] = field(default_factory=list)
+    profiles: ProfileSums = field(default_factory=ProfileSums)
     kinds: set[str] = field(default_factory=set)
 
 
@@ -187,6 +191,7 @@ def observe(dataset: Dataset, wanted: Wanted, progress: Callable[[int], None] | 
         _take_day(gathered, person, recording, code, float(age[code]), wanted)
         person.windows.add(recording)
         gathered.examples.add(recording, code)
+        gathered.profiles.add(recording, code)
         person.left -= 1
         if person.left == 0:
             _take_person(gathered, pending.pop(code), code, wanted)
@@ -329,6 +334,7 @@ def _tables(dataset: Dataset, gathered: _Gathered) -> Observations:
     days = pd.DataFrame(gathered.days)
     beats = days.groupby("person")["hours_per_day_with_hr"].transform("sum")
     days["hours_per_day_with_hr"] = days["hours_per_day_with_hr"].where(beats > 0)  # others' devices have none
+    windows = np.stack(gathered.windows) if gathered.windows else no_windows()
     return Observations(
         people=people,
         population=_population(dataset),
@@ -340,12 +346,13 @@ def _tables(dataset: Dataset, gathered: _Gathered) -> Observations:
         spans={key: np.array(rows) for key, rows in gathered.spans.items()},
         pairs={key: _by_person(sums, len(people)) for key, sums in gathered.pairs.items()},
         epochs=pd.concat(epochs) if epochs else pd.DataFrame(columns=[*EPOCH_COLUMNS, "person"]),
-        windows=np.stack(gathered.windows) if gathered.windows else no_windows(),
+        windows=windows,
         window_person=np.array(gathered.window_person, dtype=np.int64),
         examples=gathered.examples,
         reason_cells=gathered.reason_cells,
         reason_hours=gathered.reason_hours,
         heart=summary(gathered.heart),
+        profiles=gathered.profiles.profiles(windows),
         has_sleep="sleep" in gathered.kinds,
         has_stages="stage" in gathered.kinds,
         has_events=bool(gathered.kinds),

@@ -1,19 +1,37 @@
-"""Pictures of a verdict: norms against their bands, what is missing and why, and one day of a person."""
+"""Pictures of a verdict, those that a physiologist would want, each a PNG below 300 kB.
 
+Norms against their bands; what is missing, why and when; one day of a person; Table 3(a) of LSM-1 beside the paper;
+the day by the clock; the hours around activities (LSM-1, Fig. 14); how the signals go together (Fig. 10).
+"""
+
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from simulator.dataset import Dataset
+from simulator.realism.fingerprint import ERROR_TOLERANCE, METRICS, TASKS
+from simulator.realism.profiles import (
+    ACTIVITY_SIGNALS,
+    AFTER_MINUTES,
+    BANDS,
+    BEFORE_MINUTES,
+    CLOCK_BINS,
+    CLOCK_SIGNALS,
+    STEP_MINUTES,
+)
 from simulator.recording import Reason, Recording
 from simulator.signals import NAMES, SIGNALS
 
 if TYPE_CHECKING:
+    from simulator.realism.fingerprint import Fingerprint
     from simulator.realism.judging import Realism, Row
+    from simulator.realism.profiles import Profiles
 
 _DPI: Final = 100
 _COLOURS: Final = {"pass": "#2a7f62", "fail": "#c8553d"}
@@ -31,7 +49,7 @@ _SHOWN: Final = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "alt
 
 
 def draw(realism: "Realism", dataset: Dataset, out: Path) -> list[Path]:
-    """Draw three PNG files below 300 kB: ``norms.png``, ``missingness.png`` and ``day.png``.
+    """Draw PNG files: norms, missingness, day, clock, correlation, and, if they can be told, fingerprint, activities.
 
     Args:
         realism: The verdict on ``dataset``.
@@ -44,6 +62,11 @@ def draw(realism: "Realism", dataset: Dataset, out: Path) -> list[Path]:
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     figures = {"norms": _norms(realism), "missingness": _missingness(realism), "day": _day(_example(dataset))}
+    figures |= {"clock": _clock(realism.profiles), "correlation": _correlation(realism.profiles)}
+    if realism.generative is not None:
+        figures["fingerprint"] = _fingerprint(realism.generative)
+    if realism.profiles.activities:
+        figures["activities"] = _activities(realism.profiles)
     paths = []
     for name, figure in figures.items():
         paths.append(out / f"{name}.png")
@@ -80,9 +103,11 @@ def _norms(realism: "Realism") -> Figure:
 
 
 def _missingness(realism: "Realism") -> Figure:
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    left, right, clock = figure.subplots(1, 3)
     by_signal, by_reason = realism.missingness["by_signal"], realism.missingness["by_reason"]
+    by_hour = realism.missingness["by_reason_and_hour"]
+    assert isinstance(by_hour, Mapping)
     assert isinstance(by_signal, Mapping)
     assert isinstance(by_reason, Mapping)
     left.barh(range(len(by_signal)), list(by_signal.values()), color="#6b8fb3")
@@ -94,6 +119,96 @@ def _missingness(realism: "Realism") -> Figure:
     right.set_yticks(range(len(by_reason)), [name.replace("_", " ") for name in by_reason], fontsize=7)
     right.invert_yaxis()
     right.set_xlabel("share of all cells")
+    present = [name for name, shares in by_hour.items() if isinstance(shares, list) and max(shares) > 0]
+    clock.stackplot(
+        range(24),
+        [by_hour[name] for name in present],
+        labels=[name.replace("_", " ") for name in present],
+        colors=[_GAP_COLOURS[Reason[name.upper()]] for name in present],
+        step="mid",
+    )
+    clock.set_xlim(0, 23)
+    clock.set_xlabel("clock hour")
+    clock.set_ylabel("share of cells missing")
+    if present:
+        clock.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def _clock(profiles: "Profiles") -> Figure:
+    """The median person through the day, with the band of the middle four fifths of people."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    hours = (np.arange(CLOCK_BINS) + 0.5) * 24 / CLOCK_BINS
+    for axes, name in zip(figure.subplots(2, 3, sharex=True).flat, CLOCK_SIGNALS, strict=True):
+        low, middle, high = (np.array(profiles.clock[name][band], dtype=np.float64) for band in BANDS)
+        axes.fill_between(hours, low, high, color="#c6d8e8", lw=0)
+        axes.plot(hours, middle, color="#1d3557", lw=1.2)
+        axes.set_title(f"{name.replace('_', ' ')} ({SIGNALS[NAMES.index(name)].unit})", fontsize=9)
+        axes.set_xlim(0, 24)
+        axes.set_xticks(range(0, 25, 6))
+        axes.tick_params(labelsize=7)
+    figure.supxlabel("clock hour; line: the median person, band: 10th to 90th percentile of people", fontsize=8)
+    return figure
+
+
+def _activities(profiles: "Profiles") -> Figure:
+    """Average curves around the start of each activity, as in LSM-1's Fig. 14."""
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    minutes = np.arange(-BEFORE_MINUTES, AFTER_MINUTES, STEP_MINUTES) + STEP_MINUTES / 2
+    colours = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
+    for axes, name in zip(figure.subplots(2, 2, sharex=True).flat, ACTIVITY_SIGNALS, strict=True):
+        for (label, curves), colour in zip(profiles.activities.items(), itertools.cycle(colours), strict=False):
+            values = np.array(curves[name], dtype=np.float64)
+            axes.plot(minutes, values, color=colour, lw=1, label=f"{label} ({curves['bouts']})")
+        axes.axvline(0, color="#999999", lw=0.6)
+        axes.set_title(f"{name.replace('_', ' ')} ({SIGNALS[NAMES.index(name)].unit})", fontsize=9)
+        axes.tick_params(labelsize=7)
+    figure.supxlabel("minutes from the start of the activity (number of bouts in brackets)", fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=7, frameon=False)
+    return figure
+
+
+def _correlation(profiles: "Profiles") -> Figure:
+    """The 26 signals with one another, as in LSM-1's Fig. 10."""
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
+    table = np.array([[np.nan if r is None else r for r in row] for row in profiles.correlation])
+    picture = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(NAMES)), NAMES, fontsize=6, rotation=90)
+    axes.set_yticks(range(len(NAMES)), NAMES, fontsize=6)
+    axes.set_facecolor("#dddddd")
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="correlation of minutes")
+    return figure
+
+
+def _fingerprint(table: "Fingerprint") -> Figure:
+    """Errors by gap, ours as lines and the paper's as dots in a bar of the tolerance; below, each signal's."""
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    rows = figure.add_gridspec(2, 1, height_ratios=[1, 1.2])
+    upper, lower = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    colours = {"mean": "#7a7a7a", "nearest": "#c8553d", "linear": "#1d3557"}
+    for axes, (task, metric) in zip(upper.subplots(1, 4).flat, itertools.product(TASKS, METRICS), strict=True):
+        for method, colour in colours.items():
+            marks = table.errors[task][method][metric]
+            gaps = [int(gap) for gap in marks]
+            paper = np.array([mark.paper for mark in marks.values()])
+            axes.plot(gaps, [mark.simulated for mark in marks.values()], color=colour, label=method)
+            axes.errorbar(gaps, paper, ERROR_TOLERANCE * paper, fmt="o", ms=3, color=colour, lw=0.7)
+        axes.set_xscale("log")
+        axes.set_xticks(gaps, [str(gap) for gap in gaps], fontsize=7)
+        axes.minorticks_off()
+        axes.set_title(f"{task}, {metric.upper()}", fontsize=9)
+        axes.tick_params(labelsize=7)
+    upper.axes[0].legend(fontsize=7, frameon=False)
+    upper.supxlabel("gap in minutes; line: this dataset, dots: LSM-1, Table 3(a), with the tolerance", fontsize=8)
+    axes = lower.subplots()
+    for method, colour in colours.items():
+        errors = [table.by_signal[name]["interpolation"][method]["mae"]["10"] for name in NAMES]
+        axes.plot(range(len(NAMES)), errors, "o", ms=4, color=colour)
+        axes.axhline(table.errors["interpolation"][method]["mae"]["10"].paper, color=colour, lw=0.7, ls=":")
+    axes.set_xticks(range(len(NAMES)), NAMES, fontsize=7, rotation=90)
+    axes.set_ylabel("MAE over 10 minutes, by signal\n(dotted: the paper's average)", fontsize=8)
     return figure
 
 

@@ -1,0 +1,102 @@
+"""The fingerprint: windows are filled and blanked as LSM-1 says, and the table tells smooth from rough."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.randomness import stream
+from simulator.realism import statistics as rs
+from simulator.realism.fingerprint import Fingerprint, fingerprint
+from simulator.realism.windows import GapScores, filled, gap_errors, gap_places, standardised_windows
+from simulator.signals import SIGNALS
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("gap", [1, 10, 120])
+def test_gap_errors_against_a_slow_fill(inside: bool, gap: int) -> None:
+    windows = stream(3, "windows").normal(size=(3, 2, 300)).astype(np.float32)
+    starts = gap_places(3, gap, 300, 0) if inside else np.full(3, 300 - gap)
+    found = gap_errors(windows, starts, gap)
+    for i in range(3):
+        for k in range(2):
+            hidden = np.arange(starts[i], starts[i] + gap)
+            series = pd.Series(windows[i, k].astype(np.float64))
+            series[hidden] = np.nan
+            truth = windows[i, k, hidden]
+            np.testing.assert_allclose(found["mean"][i, k], series.mean() - truth, atol=1e-5)
+            linear = series.interpolate(limit_direction="both").to_numpy()[hidden]
+            np.testing.assert_allclose(found["linear"][i, k], linear - truth, atol=1e-5)
+            seen = np.flatnonzero(series.notna())
+            distance = np.abs(seen[:, None] - hidden)
+            nearest = windows[i, k, seen[distance.argmin(axis=0)]]
+            np.testing.assert_allclose(found["nearest"][i, k], nearest - truth, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.floats(0, 1))
+def test_filling_is_what_pandas_interpolates(seed: int, minutes: int, missing: float) -> None:
+    random = stream(seed, "rows")
+    rows = random.normal(size=(5, minutes)).astype(np.float32)
+    rows[random.random(rows.shape) < missing] = np.nan
+    expected = pd.DataFrame(rows.T.astype(np.float64)).interpolate().bfill().to_numpy().T
+    np.testing.assert_allclose(filled(rows), expected, atol=1e-5)
+
+
+def test_standardised_windows() -> None:
+    """Scaled by the minutes that are there, ends held, and 0 for a signal that a window lacks (appendix F.2)."""
+    windows = stream(4, "windows").normal(7, 3, size=(20, 4, 300)).astype(np.float32)
+    windows[:, 1, 40:90] = np.nan
+    windows[:, 2, :30] = np.nan
+    windows[5, 0] = np.nan
+    windows[:, 3] = np.nan
+    there = ~np.isnan(windows)
+    scaled = standardised_windows(windows)
+    assert (scaled[5, 0] == 0).all()
+    assert np.isnan(scaled[:, 3]).all()
+    assert np.isfinite(scaled[:, :3]).all()
+    for k in range(3):
+        values = scaled[:, k][there[:, k]]
+        assert values.mean() == pytest.approx(0, abs=1e-5)
+        assert values.std() == pytest.approx(1, abs=1e-5)
+    assert (scaled[:, 2, :30] == scaled[:, 2, 30:31]).all()
+
+
+def ramps(drift: float, rough: float, n: int = 60) -> np.ndarray:
+    """Windows of a random walk of so much a minute, with white noise on it, alike in all signals."""
+    random = stream(6, "ramps")
+    walk = np.cumsum(random.normal(0, drift, (n, len(SIGNALS), 300)), axis=2) + random.normal(
+        0, 5, (n, len(SIGNALS), 1)
+    )
+    return np.asarray(walk + random.normal(0, rough, walk.shape), dtype=np.float32)
+
+
+def table_of(windows: np.ndarray, person: np.ndarray, counts: np.ndarray) -> Fingerprint | None:
+    return fingerprint(windows, GapScores(standardised_windows(windows)), person, counts)
+
+
+def test_the_fingerprint_knows_smooth_from_rough() -> None:
+    """White noise is filled best by the mean (linear/mean MSE is 1.7 or so), a slow walk by a line."""
+    person = np.arange(60) % 20
+    counts = rs.resampled_people(20)
+    white, slow = (table_of(ramps(d, r), person, counts) for d, r in ((0.0, 1.0), (0.05, 0.0)))
+    assert white is not None
+    assert slow is not None
+    for gap in ("10", "60"):
+        # between two points of variance v a line errs by v (1 + 2/3) on average, the mean by v
+        assert white.linear_to_mean["interpolation"]["mse"][gap].simulated == pytest.approx(5 / 3, rel=0.1)
+        assert slow.linear_to_mean["interpolation"]["mse"][gap].simulated < 0.6
+    walked = slow.errors["extrapolation"]["nearest"]["mse"]
+    assert walked["120"].simulated / walked["60"].simulated == pytest.approx(2, rel=0.2)  # grows with time
+    assert len(slow.marks()) == 80
+    for name, mark in slow.marks():
+        assert mark.ratio == pytest.approx(mark.simulated / mark.paper)
+        assert mark.passes == (abs(mark.ratio - 1) <= (0.07 if "/" in name else 0.15)), name
+        assert mark.interval[0] <= mark.simulated <= mark.interval[1]
+    assert "of 80 within tolerance" in slow.table()
+    one = slow.by_signal["scl"]["extrapolation"]["mean"]["mae"]
+    assert set(one) == {"10", "20", "30", "60", "120"}
+    average = np.mean([slow.by_signal[s.name]["extrapolation"]["mean"]["mae"]["60"] for s in SIGNALS])
+    assert average == pytest.approx(slow.errors["extrapolation"]["mean"]["mae"]["60"].simulated, rel=1e-5)
+    assert table_of(ramps(0.0, 1.0)[:40], person[:40], counts) is None
