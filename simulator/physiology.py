@@ -218,9 +218,9 @@ def _follow(
     effort = tired = followed = 0.0
     for m in range(level.size):
         stage, intensity = stages[m], np.float64(intensities[m])
-        calm: np.float64 = _STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir[m]
+        calm = float(_STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir[m])
         if stage == _AWAKE:
-            calm = calm + _SEATED_BPM + _STANDING_BPM * upright[m] + _AROUSAL_BPM * arousal[m]
+            calm += float(_SEATED_BPM + _STANDING_BPM * upright[m] + _AROUSAL_BPM * arousal[m])
         asked = (1.0 - intensity) * calm + intensity * reserve
         if m == 0:
             effort = tired = intensity
