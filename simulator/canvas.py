@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.activities import CELSIUS, FEELS, PRESSURE_NOISE, Activity, Place, Shape
-from simulator.noise import Floats, Key, bits, compiled, high_half, low_half, normal
+from simulator.noise import Floats, Key, bits, compiled, high_half, lane_key, low_half, normal
 from simulator.recording import Event
 
 Codes = NDArray[np.uint8]
@@ -35,7 +35,8 @@ BOUT_STEPS_SPREAD: Final = 0.30  # SD of ln(steps a minute) between bouts of a l
 MINUTE_STEPS_SPREAD: Final = 0.70  # SD of ln(steps) between minutes of a bout; neighbours correlate 0.56 (Fitabase)
 HALTS: Final = 0.09  # share of a walk's minutes with a halt: a quarter of minutes after 80 steps show under 75
 STRETCH_MINUTES: Final = 20.0  # minutes, median stretch of one kind of leisure or work; SD of ln 0.8: judgement
-STRETCH_MEMORY: Final = 0.45  # correlation of neighbouring stretches: judgement after steps' autocorrelation at 1 h
+STRETCH_MEMORY: Final = 0.70  # correlation of neighbouring stretches: judgement after steps' autocorrelation at 1 h
+LEANING: Final = 0.40  # ln(pauses) per SD of being inclined to move: spread of five-hour windows (Fitabase)
 ARM_MINUTES, SLOPE_MINUTES, AIR_MINUTES, MIND_MINUTES = 9.0, 5.0, 12.0, 45.0  # time constants: judgement
 
 _FEELS: Final = np.array([FEELS[activity] for activity in Activity], dtype=np.float64)
@@ -49,6 +50,7 @@ _REST, _DESK, _CHORES, _STAIRS = (
 )
 _INTERVALS, _SETS, _RALLIES = int(Shape.INTERVALS), int(Shape.SETS), int(Shape.RALLIES)
 _NORMALS, _UNIFORMS = 6, 4  # drawn a minute
+_MINUTES: Final = 2  # lane of a day's noise
 
 
 class Stroke(NamedTuple):
@@ -195,7 +197,7 @@ class Canvas:
         tracks = np.empty((8, n), dtype=np.float32)
         strokes = np.array(self.strokes, dtype=np.float64).reshape(-1, len(Stroke._fields))
         loads = np.array(self.loads, dtype=np.float64).reshape(-1, 3)
-        _paint(codes, flags, tracks, self.start, strokes, loads, *chances(key, n), ground)
+        _paint(codes, flags, tracks, self.start, strokes, loads, *chances(key, _MINUTES, n), ground)
         return Waking(
             start=self.start + first,
             codes=codes[:, first:],
@@ -208,19 +210,19 @@ class Canvas:
 
 
 @compiled
-def chances(key: Key, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Standard normals [n, 6] and uniforms in [0, 1) [n, 4], float32, that live under ``key``."""
+def chances(key: Key, lane: int, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Standard normals [n, 6] and uniforms in [0, 1) [n, 4], float32, that live under ``key`` in a lane."""
     normals = np.empty((n, _NORMALS), dtype=np.float32)
     uniforms = np.empty((n, _UNIFORMS), dtype=np.float32)
-    counter = np.uint64(0)
+    own, counter = lane_key(key, lane), np.uint64(0)
     for i in range(n):
         for j in range(0, _NORMALS, 2):
-            word = bits(key, counter)
+            word = bits(own, counter)
             counter += np.uint64(1)
             normals[i, j] = normal(low_half(word), word)
             normals[i, j + 1] = normal(high_half(word), word)
         for j in range(0, _UNIFORMS, 2):
-            word = bits(key, counter)
+            word = bits(own, counter)
             counter += np.uint64(1)
             uniforms[i, j] = (low_half(word) >> 8) * 5.9604644775390625e-08  # 24 bits, 2**-24
             uniforms[i, j + 1] = (high_half(word) >> 8) * 5.9604644775390625e-08
@@ -246,13 +248,14 @@ def _paint(
     demand = np.zeros(n)
     gait = np.zeros(n)
     load = np.zeros(n)
-    _lay_ground(codes[1], place, vigour, load, start, normals, uniforms, ground)
+    leaning = np.zeros(n)
+    _lay_ground(codes[1], place, vigour, load, leaning, start, normals, uniforms, ground)
     for s in range(len(strokes)):
         _lay_stroke(codes, flags[1], place, vigour, demand, gait, load, strokes[s], normals)
     for s in range(len(loads)):
         for i in range(int(loads[s, 0]), int(loads[s, 1])):
             load[i] += loads[s, 2]
-    _take_steps(codes, gait, tracks[1], normals, uniforms, ground)
+    _take_steps(codes, gait, leaning, tracks[1], normals, uniforms, ground)
     _feel(codes, flags[0], place, vigour, demand, load, tracks, start, normals, uniforms, ground)
 
 
@@ -262,6 +265,7 @@ def _lay_ground(
     place: Codes,
     vigour: Floats,
     load: Floats,
+    leaning: Floats,
     start: int,
     normals: Singles,
     uniforms: Singles,
@@ -270,13 +274,13 @@ def _lay_ground(
     """Leisure and work: a chain of stretches that are quiet, busy with the hands, or on the feet."""
     n = len(activity)
     i = 0
-    leaning = normals[0, 3] if n else 0.0  # standard normal: inclined to be on the feet
+    inclined = normals[0, 3] if n else 0.0  # standard normal: to be on the feet
     while i < n:
         clock = start + i
         at_work = ground.work_begin <= clock < ground.work_end
         feet = ground.work_on_feet if at_work else ground.leisure_on_feet[clock // 60 % 24]
-        leaning = STRETCH_MEMORY * leaning + np.sqrt(1.0 - STRETCH_MEMORY**2) * normals[i, 2]
-        share = 1.0 / (1.0 + np.exp(1.702 * leaning))  # about uniform, low when inclined
+        inclined = STRETCH_MEMORY * inclined + np.sqrt(1.0 - STRETCH_MEMORY**2) * normals[i, 2]
+        share = 1.0 / (1.0 + np.exp(1.702 * inclined))  # about uniform, low when inclined
         if share < feet:
             what = _CHORES
         elif uniforms[i, 0] < (0.12 if at_work else ground.idleness):
@@ -291,6 +295,7 @@ def _lay_ground(
         for k in range(i, max(end, i + 1)):
             activity[k] = what
             vigour[k] = strength
+            leaning[k] = inclined
             place[k] = ground.work_place if at_work else _HOME
             load[k] = 0.12 if at_work else 0.0
         i = max(end, i + 1)
@@ -333,7 +338,7 @@ def _lay_stroke(
 
 @compiled
 def _take_steps(
-    codes: Codes, gait: Floats, cadence: Singles, normals: Singles, uniforms: Singles, ground: Ground
+    codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, normals: Singles, uniforms: Singles, ground: Ground
 ) -> None:
     """Steps of each minute into ``cadence``: gait where it is planned, else bouts between pauses."""
     stepping = ground.stepping
@@ -344,6 +349,7 @@ def _take_steps(
         what = codes[1, i]
         bout, typical, spread = _FEELS[what, 3], _FEELS[what, 4], _FEELS[what, 5]
         z = normals[i]
+        typical *= np.exp(-LEANING * leaning[i])
         if gait[i] > 0.0:
             if gait[i] > 60.0:
                 steps = gait[i] * min(max(0.99 + 0.05 * z[0], 0.7), 1.12)

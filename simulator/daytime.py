@@ -28,13 +28,14 @@ MOODS: Final = {  # (share of logged moods (LSM-1 Table 19), added to arousal, t
     "stressed": (0.2139, 0.32, -0.40, 1.6, 0.7),
 }  # all but the first judgement, kept small
 MOODS_A_DAY: Final = (0.66, 0.06)  # share of days with a mood in the diary, and with a second one: judgement
-LOGS_WALKS: Final = 0.88  # share of long enough walks that the watch notices: judgement
+LOGS_WALKS: Final = 0.93  # share of long enough walks that the watch notices: judgement
 DOSES: Final = ((0.28, "low"), (0.83, "moderate"), (1.0, "high"))  # of 0.9 g/kg: 0.25, 0.75 (Pietila et al. 2018)
 STUDENT_WALKING: Final = 1.25  # factor on walks between classes: judgement
 
 CHORES_BY_HOUR: Final = np.array(  # share of leisure on the feet: most at 9-12 and 17-20 (steps by clock, LifeSnaps)
     [0.10] * 6 + [0.16, 0.21, 0.27, 0.32, 0.34, 0.31, 0.29, 0.23, 0.20, 0.22, 0.27, 0.32, 0.36, 0.32, 0.22] + [0.14] * 3
 )
+_PLAN: Final = 1  # lane of a day's noise
 _DICE_ROWS: Final = 48  # rows of six normals and four uniforms: more than a day's plan takes
 
 
@@ -74,7 +75,8 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
         bed: When the light goes out, minutes from its midnight; may be above 1440.
         since: Return only the minutes from here on; all by default. It changes none of them.
     """
-    normals, uniforms = chances(time_key(person.seed, person.index, day, "plan"), _DICE_ROWS)
+    key = time_key(person.seed, person.index, day, "day")
+    normals, uniforms = chances(key, _PLAN, _DICE_ROWS)
     dice = _Dice(normals.ravel().tolist(), uniforms.ravel().tolist())
     # ln(steps) varies between days with SD 0.38 (LifeSnaps); Saturday is livelier than Sunday (ratio 0.83)
     liveliness = {5: 1.08, 6: 0.90}.get(today.weekday, 1.0)
@@ -83,7 +85,7 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
         * liveliness
         * math.exp(0.24 * dice.z() + 0.08 * today.spirits + 0.20 * today.swing - 0.05)
     )
-    active *= 1.0 - 0.7 * today.fever
+    active *= 1.0 - min(1.6 * today.fever, 0.85)  # judgement
     canvas = Canvas(rise, bed)
     office = _office(canvas, person, today)
     if today.works:
@@ -110,7 +112,6 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
         pace=_pace(person),
         arousal=0.16 + 0.06 * person.anxiety + 0.03 * today.works + 0.05 * dice.z(),
     )
-    key = time_key(person.seed, person.index, day, "day")
     return canvas.trace(rise if since is None else since, key, ground)
 
 
@@ -270,7 +271,7 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
     """Perhaps a walk for its own sake, one in the lunch break, and short ones over the day."""
     level = active * (STUDENT_WALKING if person.work == "student" else 1.0)
     waking = canvas.end - canvas.start
-    own, noon = dice.u() < 0.62 * level, dice.u() < 0.30 * level
+    own, noon = dice.u() < 0.68 * level, dice.u() < 0.30 * level
     if own:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
         u_when = dice.u()
         begin = canvas.start + 45.0 + (waking - 150.0) * u_when
@@ -280,7 +281,7 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
         if wanted is not None:
             length = min(24.0 * math.exp(0.45 * dice.z()), 100.0)
             if canvas.free(wanted, length):
-                _stroll(canvas, canvas.span(wanted, length), person, dice.u() < LOGS_WALKS, 0.92 + 0.18 * dice.u())
+                _stroll(canvas, canvas.span(wanted, length), person, dice.u() < LOGS_WALKS, 0.90 + 0.18 * dice.u())
     if noon and office[1] > office[0]:
         begin, length = office[0] + 210.0 + 60.0 * dice.u(), 10.0 * math.exp(0.4 * dice.z())
         if canvas.free(begin, length):

@@ -20,6 +20,7 @@ from simulator.canvas import EFFORT_PER_STEP, Waking
 from simulator.circumstances import circumstances, fever
 from simulator.daytime import spend
 from simulator.night import Night, Stage, night_times, sleep
+from simulator.noise import Floats, compiled
 from simulator.population import Person
 from simulator.recording import Event
 from simulator.signals import MINUTES_PER_DAY
@@ -174,12 +175,19 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feveri
 
 def _digest(evening: Waking, waking: Waking) -> NDArray[np.float32]:
     """``Routine.digesting`` of two waking stretches' meals."""
-    out = np.zeros(LEAD_IN_MINUTES + MINUTES_PER_DAY)
-    for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
-        for clock, size in piece.meals:
-            into, part = _overlap(round(clock) + shift, DIGESTION_MINUTES)
-            out[into] += size * _DIGESTED[part]
-    return np.minimum(out, 1.0).astype(np.float32)
+    meals = [(clock - MINUTES_PER_DAY, size) for clock, size in evening.meals] + list(waking.meals)
+    return _digested(np.array(meals, dtype=np.float64).reshape(-1, 2), _DIGESTED)
+
+
+@compiled
+def _digested(meals: Floats, curve: Floats) -> NDArray[np.float32]:
+    """The sum of ``curve`` after every meal (minute, size), at most 1."""
+    out = np.zeros(LEAD_IN_MINUTES + MINUTES_PER_DAY, dtype=np.float32)
+    for k in range(len(meals)):
+        eaten = int(np.floor(meals[k, 0])) + LEAD_IN_MINUTES
+        for i in range(max(eaten, 0), min(eaten + len(curve), len(out))):
+            out[i] = min(out[i] + meals[k, 1] * curve[i - eaten], 1.0)
+    return out
 
 
 def _drink(evening: Waking, waking: Waking) -> NDArray[np.float32]:

@@ -130,7 +130,7 @@ def draw_habits(
     by_age = -0.0027 * (age - 45.0) - 0.036 * max(age - 72.0, 0.0)
     by_body = 0.10 * (body.male - 0.33) - 0.013 * (bmi - 28.0)
     by_health = -0.07 * anxiety - 0.06 * conditions["hypertension"]  # norms anx_steps 0.93, htn_steps 0.91 with BMI
-    walking = -0.10 + by_age + by_body + by_health + 0.27 * body.vigour + 0.27 * z_walk
+    walking = -0.13 + by_age + by_body + by_health + 0.27 * body.vigour + 0.27 * z_walk
     # bouts/week other than walks: mean 1.25 (norms act_ls_*, atus_any), most people fewer
     exercise = 0.85 * math.exp(0.45 * body.vigour + 0.75 * z_exercise - 0.012 * (age - 45.0))
     commute = pick(
@@ -181,7 +181,7 @@ def draw_manners(body: Body, mid_sleep_hours: float, rng: np.random.Generator) -
         "reactivity": float(math.exp(0.35 * z_reactive - 0.06)),  # judgement
         "trains_early": float(u_early),
         # share of days with a nap: 0.11 of Fitbit days (norm nap_multi); older people more (UK Biobank, norm nap_ukb)
-        "naps": float(min((0.16 + 0.005 * older) * math.exp(0.6 * (2.0 * u_nap - 1.0)), 0.6)),
+        "naps": float(min((0.20 + 0.006 * older) * math.exp(0.6 * (2.0 * u_nap - 1.0)), 0.6)),
     }
 
 

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 
 from simulator.activities import LOGGED_LABELS, OF_LABEL, SPORTS
 from simulator.population import POPULATIONS, WORK, Person, Population
+from simulator.recording import DataError
 from simulator.vendors import VENDORS
 
 SEED, N = 20240304, 3000
@@ -188,3 +189,53 @@ def test_an_impossible_population_is_refused(field: str, value: object, told: st
     with pytest.raises(ValueError, match=f"Population.{field}") as caught:
         replace(LSM1, **{field: value})  # type: ignore[arg-type]
     assert told in str(caught.value)
+
+
+def test_a_changed_population_survives_its_own_json() -> None:
+    for population in (*POPULATIONS.values(), replace(LSM1, name="nurses", work_shares={"shift": 0.5, "night": 0.5})):
+        assert Population.from_json(population.to_json()) == population
+    assert Population.from_json('{"name": "fit", "fitness_shift_ml_kg_min": 5}').person(1, 1).vo2max_ml_kg_min > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "'name'"),
+        ('{"age_shift_years": 3}', "'name'"),
+        ('{"name": "x", "age_shift": 3}', "'age_shift'"),
+        ('{"name": "x", "age_shift_years": "three"}', "'three'"),
+        ('{"name": "x", "age_shift_years": true}', "True"),
+        ('{"name": "x", "sex_shares": 0.5}', "0.5"),
+        ('{"name": "x", "sex_shares": {"female": "most"}}', "most"),
+        ('{"name": "x", "sex_shares": {"femal": 1.0}}', "'femal'"),
+        ('{"name": "x", "work_shares": {"nurse": 1.0}}', "'nurse'"),
+        ('{"name": "x", "work_shares": {"night": 0.4}}', "sums to 1"),
+    ],
+)
+def test_a_population_that_cannot_be_is_refused_in_one_line(text: str, told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Population.from_json(text)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_work_follows_age_or_the_population(people: list[Person]) -> None:
+    age = column(people, "age_years")
+    works = column(people, "works")
+    assert 0.70 < works[(age > 30) & (age < 60)].mean() < 0.86
+    assert works[age > 72].mean() < 0.12
+    students = np.array([person.work == "student" for person in people])
+    assert students[age < 23].mean() > 0.25 > 0.03 > students[age > 35].mean()
+    nights = np.mean([person.work in {"shift", "night"} for person in people if person.works])
+    assert 0.10 < nights < 0.20  # of workers, 0.16 outside daytime (BLS)
+    assert {POPULATIONS["night-shift"].person(2, i).work for i in range(30)} == {"shift", "night"}
+
+
+def test_sports_follow_sex_as_participants_do(people: list[Person]) -> None:
+    female = np.array([person.sex == "female" for person in people])
+    label = np.array([person.favourite_activity for person in people])
+    odds = female.mean() / (1 - female.mean())
+    for sport, share in (("yoga", 0.852), ("golf", 0.122)):  # American Time Use Survey, women and men equally many
+        found = female[label == sport].mean() / odds
+        assert found / (found + 1 - female[label == sport].mean()) == pytest.approx(share, abs=0.15)

@@ -1,7 +1,7 @@
 """Days: addressable, agreeing with their neighbours, possible, and like the days of real people."""
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simulator import canvas
-from simulator.activities import OF_LABEL, Place
+from simulator.activities import CELSIUS, FEELS, LOGGED_LABELS, OF_LABEL, PRESSURE_NOISE, SPORTS, Place
 from simulator.canvas import Canvas, Ground
+from simulator.circumstances import circumstances
 from simulator.night import night_times
 from simulator.noise import time_key
 from simulator.population import POPULATIONS, Person
@@ -308,8 +309,10 @@ def test_nights_have_their_architecture(lives: Lives) -> None:
 
 def test_activities_and_moods_are_those_of_table_19(lives: Lives) -> None:
     activities, moods = lives.labels.total(), lives.moods.total()
-    assert 0.82 < lives.labels["walking"] / activities < 0.94  # 0.886
-    assert 0.02 < lives.labels["running"] / activities < 0.11  # 0.0665
+    eight = sum(lives.labels[label] for label in LOGGED_LABELS[:8])  # Table 19 knows no others
+    assert 0.82 < lives.labels["walking"] / eight < 0.94  # 0.886
+    assert 0.02 < lives.labels["running"] / eight < 0.11  # 0.0665
+    assert activities - eight < 0.12 * activities
     assert 0.4 < activities / (PEOPLE * DAYS) < 1.4
     for label, share in (("calm", 0.317), ("content", 0.297), ("stressed", 0.214), ("frustrated", 0.117)):
         error = 4 * np.sqrt(share * (1 - share) / moods)
@@ -347,3 +350,128 @@ def test_workers_rise_earlier_on_working_days() -> None:
     retired = [p for i in range(200) if not (p := LSM1.person(1, i)).works][:10]
     rises = np.array([[night_times(person, day, MONDAY).rise for day in range(28)] for person in retired])
     assert abs(rises[:, free].mean() - rises[:, ~free].mean()) < 40
+
+
+# Habits, work, and what happens now and then.
+
+
+def test_every_activity_and_place_is_described() -> None:
+    assert set(FEELS) == set(Activity)
+    assert set(CELSIUS) == set(PRESSURE_NOISE) == set(Place)
+
+
+@pytest.mark.parametrize("label", LOGGED_LABELS)
+def test_each_sport_has_its_own_effort_steps_and_place(label: str) -> None:
+    sport = SPORTS[OF_LABEL[label]]
+    keen = replace(LSM1.person(3, 1), exercise_per_week=6.0, favourite_activity=label, ill_per_year=0.0)
+    effort, steps = [], []
+    for routine in live_through(keen, range(42), MONDAY):
+        there = np.flatnonzero(routine.activity == OF_LABEL[label])
+        if label == "walking":
+            there = np.flatnonzero((routine.activity == Activity.WALKING) & routine.exercising)
+        if there.size:
+            effort.append(routine.intensity[there].mean())
+            steps.append(routine.cadence[there].mean())
+            assert routine.water[there].all() == (label == "swimming")
+    assert len(effort) >= 6
+    assert np.median(effort) == pytest.approx(sport.effort, abs=0.10)
+    assert np.median(steps) == pytest.approx(sport.cadence, rel=0.25)
+
+
+def test_who_works_at_night_sleeps_by_day() -> None:
+    nurses = [p for i in range(12) if (p := POPULATIONS["night-shift"].person(5, i)).work == "night"]
+    assert nurses
+    after, free = [], []
+    for person in nurses:
+        for day in range(20):
+            begin, end = circumstances(person, day - 1, MONDAY).duty
+            times = night_times(person, day, MONDAY)
+            if end > 1440:
+                assert times.onset > end - 1440  # home first
+                after.append(times.rise - times.onset)
+                minutes = np.arange(max(times.onset, 0), times.rise)
+                asleep = live(person, day, MONDAY).stage[LEAD_IN_MINUTES + minutes] != Stage.AWAKE
+                assert asleep.mean() > 0.7
+            elif begin == end:
+                free.append(times.onset)
+    assert 4.0 < np.mean(after) / 60 < 7.0  # h, 5.5 to 6
+    assert np.median(free) < 240  # asleep by four o'clock when off
+
+
+def test_students_are_late() -> None:
+    students = [POPULATIONS["students"].person(8, i) for i in range(40)]
+    assert all(person.work == "student" for person in students)
+    bedtime = [24 + night_times(person, day, MONDAY).onset / 60 for person in students for day in range(7)]
+    assert 24.7 < np.median(bedtime) < 26.2  # clock h, 25.6 (GLOBEM)
+
+
+def test_drinks_rise_fall_and_delay_sleep() -> None:
+    drinker = replace(LSM1.person(4, 0), drinks_per_week=3.5, ill_per_year=0.0, work="none", works=False)
+    sober = replace(drinker, drinks_per_week=0.0)
+    evenings = 0
+    for day, routine in enumerate(live_through(drinker, range(60), MONDAY)):
+        before, today = (circumstances(drinker, d, MONDAY).drinks for d in (day - 1, day))
+        delay = night_times(drinker, day, MONDAY).onset - night_times(sober, day, MONDAY).onset
+        assert delay == pytest.approx(60.0 * before, abs=1.0)  # all else being equal
+        assert routine.alcohol[LEAD_IN_MINUTES + 900 :].max() <= today + 1e-6
+        if today == before == 0.0:
+            assert (routine.alcohol == 0).all()
+        if before > 0.0:  # sober again by two in the afternoon
+            assert routine.alcohol[LEAD_IN_MINUTES + 840] == 0
+        evenings += today > 0.0
+    assert evenings == pytest.approx(30, abs=12)
+
+
+def test_meals_are_digested(lives: Lives) -> None:
+    peaks = []
+    for routine in live_through(replace(LSM1.person(6, 0), ill_per_year=0.0), range(14), MONDAY):
+        day = routine.digesting[LEAD_IN_MINUTES:]
+        peaks.append(((np.diff(day[:-1]) > 0) & (np.diff(day[1:]) <= 0)).sum())
+        assert day[240] < 0.05  # nothing left at four in the morning
+    assert 2.0 < np.mean(peaks) < 4.2  # three meals and now and then a snack
+    after = np.exp(-np.arange(480) / 60) - np.exp(-np.arange(480) / 10)
+    assert after.argmax() == pytest.approx(20, abs=3)
+
+
+def test_the_ill_stay_at_home_and_move_little() -> None:
+    frail = replace(LSM1.person(7, 1), ill_per_year=60.0, work="office", works=True)
+    steps: dict[bool, list[float]] = {True: [], False: []}
+    for day, routine in enumerate(live_through(frail, range(90), MONDAY)):
+        fever = routine.fever[LEAD_IN_MINUTES:].mean()
+        if 0.05 < fever < 0.25:
+            continue
+        steps[bool(fever >= 0.25)].append(float(routine.cadence[LEAD_IN_MINUTES:].sum()))
+        if circumstances(frail, day, MONDAY).fever > 0.3:
+            assert not circumstances(frail, day, MONDAY).works
+    assert len(steps[True]) >= 4
+    assert np.mean(steps[True]) < 0.85 * np.mean(steps[False])
+    healthy = [live(LSM1.person(7, i), 5, MONDAY).fever.max() for i in range(60)]
+    assert np.mean(np.array(healthy) > 0.05) < 0.15  # rare
+
+
+def test_steps_come_in_bouts_like_those_of_fitbit_minutes(lives: Lives) -> None:
+    pairs, runs, counts = [], [], []
+    for i in range(24):
+        for routine in live_through(LSM1.person(31, i), range(2), MONDAY + timedelta(days=2)):
+            steps = np.floor(routine.cadence[LEAD_IN_MINUTES + 480 : LEAD_IN_MINUTES + 1320] + 0.5)
+            moving = np.concatenate([[0], steps > 0, [0]]).astype(int)
+            runs.append(np.flatnonzero(np.diff(moving) == -1) - np.flatnonzero(np.diff(moving) == 1))
+            pairs.append(np.stack([steps[:-1], steps[1:]]))
+            counts.append(steps[steps > 0])
+    lengths, neighbours, count = np.concatenate(runs), np.concatenate(pairs, axis=1), np.concatenate(counts)
+    # Fitabase (Furberg et al. 2016), 17 people, 8 to 22 h
+    assert np.corrcoef(neighbours > 0)[0, 1] == pytest.approx(0.58, abs=0.05)
+    assert np.corrcoef(neighbours)[0, 1] == pytest.approx(0.80, abs=0.06)
+    assert (lengths == 1).mean() == pytest.approx(0.45, abs=0.05)
+    assert 0.010 < (lengths >= 20).mean() < 0.035  # 0.013 to 0.018
+    assert np.median(count) == pytest.approx(22, abs=4)  # 20 to 25
+    assert (count < 5).mean() == pytest.approx(0.04, abs=0.02)
+
+
+def test_a_person_is_recognisable_by_their_days(lives: Lives) -> None:
+    logs = np.log(lives.steps)
+    within = logs.var(axis=1, ddof=1).mean()
+    between = logs.mean(axis=1).var(ddof=1) - within / DAYS
+    assert between / (between + within) > 0.3  # intraclass correlation of ln(steps)
+    clock = lives.bedtime.var(axis=1, ddof=1).mean()
+    assert lives.bedtime.mean(axis=1).var(ddof=1) > 0.8 * clock
