@@ -460,8 +460,8 @@ def test_steps_come_in_bouts_like_those_of_fitbit_minutes(lives: Lives) -> None:
             counts.append(steps[steps > 0])
     lengths, neighbours, count = np.concatenate(runs), np.concatenate(pairs, axis=1), np.concatenate(counts)
     # Fitabase (Furberg et al. 2016), 17 people, 8 to 22 h
-    assert np.corrcoef(neighbours > 0)[0, 1] == pytest.approx(0.58, abs=0.05)
-    assert np.corrcoef(neighbours)[0, 1] == pytest.approx(0.80, abs=0.06)
+    assert np.corrcoef(neighbours[0] > 0, neighbours[1] > 0)[0, 1] == pytest.approx(0.58, abs=0.05)
+    assert np.corrcoef(neighbours[0], neighbours[1])[0, 1] == pytest.approx(0.80, abs=0.06)
     assert (lengths == 1).mean() == pytest.approx(0.45, abs=0.05)
     assert 0.010 < (lengths >= 20).mean() < 0.035  # 0.013 to 0.018
     assert np.median(count) == pytest.approx(22, abs=4)  # 20 to 25
