@@ -43,7 +43,11 @@ RANGE_STEP: Final = 0.42  # ln(g) per bin: 16 of them reach 25 g
 _SLANT: Final = 0.8  # of the range that three equal axes would sum to
 _STILL_PEAK: Final = 3.4  # largest of a minute's samples over their SD (normal noise at 25 Hz)
 _BEAT_KURTOSIS: Final = 1.05  # fourth moment of gait over that of noise of its energy: near-periodic, with impacts
-_HARMONIC_1, _HARMONIC_2, _HARMONIC_3 = 0.78, 0.19, 0.03  # GAIT_HARMONICS behind the band-pass, at 160 steps/min
+_HARMONIC_1, _HARMONIC_2, _HARMONIC_3 = (
+    0.84,
+    0.14,
+    0.02,
+)  # GAIT_HARMONICS as the band-pass shows them in running (raw path)
 _RINGING_SECONDS: Final = 0.64  # s, time constant of the high-pass, which rings on alone after each gesture
 _RINGING_SHARE: Final = 0.08  # of a gesture's SD, with which it does
 BURSTS_PER_SECOND: Final = 0.25  # 1/s, bursts of gestures when half of the time is theirs; judgement
@@ -204,7 +208,7 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
         along = gait + arm + rest
         arm_turns = _turned(arm, float(moves[6, i]), moved)
         arm_third = _turned(arm, float(moves[7, i]), moved)
-        walk_across = _turned(gait, float(moves[4, i]), walked)
+        walk_across = _turned(gait, float(moves[4, i]), walked) if walked > 0.0 else 0.0
         across = walk_across + arm_turns + rest
         aside = 1.0 - min(walk_across + arm_turns, 0.7)  # of gravity that swings leave for the third axis
         third = (GAIT_THIRD * gait + arm_third) * aside + rest
@@ -213,7 +217,7 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
         upright = along > across
         first = along if upright else across
         of_arm = _correlation(arm_hz if upright else arm_hz * TURN_SLOWER)
-        of_gait, beat = _rhythm_of_gait(pace, upright)
+        of_gait, beat = _rhythm_of_gait(pace, upright) if walked > 0.0 else (0.0, 0.0)
         gait_first, arm_first = (gait, arm) if upright else (walk_across, arm_turns)
         mean, sd = _intervals(gait_first, beat, walked, arm_first, of_arm, moved, rest, of_rest)
 

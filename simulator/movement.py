@@ -62,6 +62,7 @@ _FIRST_LANE: Final = 300  # noise sequences of movement under a person's key, fr
 _VIGOUR, _SHARE, _RATE, _TURN, _THIRD, _TREMOR, _TONE, _ROLL, _SWAY, _AIR = range(10)
 _OCTAVES: Final = np.array([16, 64, 256, 1024, 4096, 16384], dtype=np.int64)  # min between knots of a drift
 _GRID_MINUTES: Final = 8  # drifts are summed on this grid and run straight between
+_BLEND: Final = np.cos(np.linspace(0.0, 0.5 * np.pi, 1025)).astype(np.float32)  # with sines keeps the variance between
 _FOREVER: Final = np.uint64(2**62)  # counter of what never changes
 _PHASES: Final = np.uint64(2**61)  # counters of where a lane's grids begin
 _FRESH: Final = 20  # lanes after the first: where what is new each minute comes from
@@ -173,17 +174,15 @@ def _drift(key: Key, first_lane: int, sds: Floats, first_minute: int, out: Singl
             here = sd * quantile_normal(bits(apart, np.uint64(cell)), 0)
             following = sd * quantile_normal(bits(apart, np.uint64(cell + 1)), 0)
             place = at - cell * spacing
-            per_minute = np.float32(1.0 / spacing)
+            per_minute = (_BLEND.size - 1) / spacing
             for k in range(knots):
                 if place >= spacing:
                     place -= spacing
                     cell += 1
                     here = following
                     following = sd * quantile_normal(bits(apart, np.uint64(cell + 1)), 0)
-                share = np.float32(place) * per_minute
-                # the root keeps the variance the same between knots as on them
-                kept = np.float32(1.0) - np.float32(2.0) * share * (np.float32(1.0) - share)
-                slow[lane, k] += (here + share * (following - here)) / np.sqrt(kept)
+                turn = int(place * per_minute)
+                slow[lane, k] += _BLEND[turn] * here + _BLEND[_BLEND.size - 1 - turn] * following
                 place += _GRID_MINUTES
     fresh = lane_key(key, first_lane + _FRESH)
     words = (lanes + NORMALS_PER_WORD - 1) // NORMALS_PER_WORD
