@@ -84,9 +84,9 @@ class Feel(NamedTuple):
 
 
 FEELS: Final = {
-    Activity.REST: Feel(effort=0.0, arm=0.13, upright=0.02, bout=0.75, pause=8.5, spread=1.3, hills=0.0),
-    Activity.DESK: Feel(effort=0.012, arm=0.34, upright=0.02, bout=0.85, pause=6.0, spread=1.3, hills=0.0),
-    Activity.CHORES: Feel(effort=0.042, arm=1.0, upright=0.85, bout=1.6, pause=1.1, spread=1.0, hills=0.0),
+    Activity.REST: Feel(effort=0.0, arm=0.13, upright=0.02, bout=0.75, pause=6.3, spread=1.3, hills=0.0),
+    Activity.DESK: Feel(effort=0.012, arm=0.34, upright=0.02, bout=0.85, pause=4.4, spread=1.3, hills=0.0),
+    Activity.CHORES: Feel(effort=0.036, arm=1.0, upright=0.85, bout=1.6, pause=1.1, spread=1.0, hills=0.0),
     Activity.VEHICLE: Feel(effort=0.015, arm=0.22, upright=0.0, bout=0.5, pause=60.0, spread=0.8, hills=4.0),
     Activity.STAIRS: Feel(effort=0.30, arm=0.40, upright=1.0, bout=0.0, pause=0.0, spread=0.0, hills=0.0),
     Activity.WALKING: Feel(effort=0.0, arm=0.25, upright=1.0, bout=0.0, pause=0.0, spread=0.0, hills=0.5),

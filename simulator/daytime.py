@@ -168,8 +168,8 @@ def _stroll(
 
 
 def _walking_effort(person: Person, pace: float) -> float:
-    """Share of heart rate reserve that walking costs: 0.32 at 105 steps/min for average fitness, more for the unfit."""
-    return min(0.32 * math.pow(max(pace, 0.0) / 105.0, 2.1) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
+    """Share of heart rate reserve that walking costs: 0.34 at 105 steps/min for average fitness, more for the unfit."""
+    return min(0.34 * math.pow(max(pace, 0.0) / 105.0, 2.0) * math.pow(32.0 / person.vo2max_ml_kg_min, 0.7), 0.7)
 
 
 def _exercise(

@@ -128,7 +128,7 @@ def draw_habits(
     start = 8.4 + 0.15 * (mid_sleep - 4.2) + 1.1 * z_start
     # ln(steps): NHANES 2011-14 medians: men +19 %, -9 % from 40-59 to 60-79, -45 % after 80; BMI >= 30 -17 %
     by_age = -0.0027 * (age - 45.0) - 0.036 * max(age - 72.0, 0.0)
-    by_body = 0.10 * (body.male - 0.33) - 0.013 * (bmi - 28.0)
+    by_body = 0.10 * (body.male - 0.33) - 0.015 * (bmi - 28.0)
     by_health = -0.07 * anxiety - 0.06 * conditions["hypertension"]  # norms anx_steps 0.93, htn_steps 0.91 with BMI
     walking = -0.13 + by_age + by_body + by_health + 0.27 * body.vigour + 0.27 * z_walk
     # bouts/week other than walks: mean 1.25 (norms act_ls_*, atus_any), most people fewer
