@@ -37,8 +37,8 @@ _AGE_LOG_PER_YEAR: Final = (
     0.006  # ln(flow) a year of age from 40 on, always: older wrists as warm asleep, warmer awake [1]
 )
 _REST_LOG: Final = 0.25  # ln(flow), lying quietly: with the bed's air the 0.6 degC in the 10 min before sleep (norms)
-_OWN_LOG: Final = 0.60  # ln(flow) per degC of a person's offset: people differ by 2.2 awake (E4), 0.6 asleep (norms)
-_OWN_CELSIUS: Final = 0.35  # degC per degC of the offset that is the sensor's place, whatever the flow; judgement
+_OWN_LOG: Final = 0.72  # ln(flow) per degC of a person's offset: people differ by 2.2 awake (E4), 0.6 asleep (norms)
+_OWN_CELSIUS: Final = 0.40  # degC per degC of the offset that is the sensor's place, whatever the flow; judgement
 _EFFORT_LOG: Final = -1.6  # ln(flow) per unit of new intensity: -0.8 degC in 15 min of exercise (norm tmp_exercise_dip)
 _WORK_LOG: Final = 0.9  # ln(flow) per unit of sustained intensity: the heat's way out; judgement
 _SUSTAINED_MINUTES: Final = 20.0  # min, until work is felt as heat; judgement
@@ -52,7 +52,7 @@ _CIRCADIAN_PEAK_HOURS: Final = 3.6  # clock time of greatest flow, acrophase 4.1
 _WIND: Final = 0.8  # heat to the air added per 100 steps a minute: the arm swings through it; judgement
 _GESTURE: Final = 0.35  # heat to the air added by arms at chores; judgement
 _WATER: Final = 4.0  # heat to water over heat to air, less 1: judgement
-_FLOW_NOISE: Final = (0.23, 0.16, 0.10)  # ln(flow), SD of 12 min, of an hour and of a day: SD in 55 min 0.44 degC (E4)
+_FLOW_NOISE: Final = (0.32, 0.18, 0.10)  # ln(flow), SD of 12 min, of an hour and of a day: SD in 55 min 0.44 degC (E4)
 _STRAP_CELSIUS: Final = 0.42  # degC, SD from day to day of how the watch sits: nights differ by 0.51 (norms)
 _COLDEST, _WARMEST = 16.0, 40.5  # degC, skin that still wears a watch
 

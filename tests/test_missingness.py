@@ -257,7 +257,7 @@ def test_a_shower_before_midnight_is_dried_off_alike_on_both_days() -> None:
         earlier = missingness._handling(person, SENSE_2, before, day - 1)
         later = missingness._handling(person, SENSE_2, after, day)
         np.testing.assert_array_equal(later[:lead], earlier[-lead:])
-        assert (later[:4] == Reason.OFF_WRIST).all()
+        assert (later[lead - 10 : lead - 6] == Reason.OFF_WRIST).all()
 
 
 def routine_end(routine: Routine) -> int:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,8 @@ from tests.bodies import LEAD_IN, PERSON, full_day, quiet_day
 
 START = date(2024, 3, 1)
 N = LEAD_IN + MINUTES_PER_DAY
-ZEROS = np.zeros(N, dtype=np.float32)
+HOUR = 50  # minutes; the real recordings last 55 or less
+REAL = Path(__file__).parents[2] / "shared" / "realdata" / "stress_predict_e4.parquet"
 
 
 def where(person: Person, day: int, lead_in: int = LEAD_IN) -> tuple[tuple[np.uint64, np.uint64], Floats, int]:
@@ -257,3 +260,36 @@ def test_norms_of_conductance() -> None:
     assert -0.6 < low < -0.05  # norm scl_slope_p5
     assert abs(middle) < 0.03  # norm scl_slope_median
     assert 0.05 < high < 0.6  # norm scl_slope_p95
+
+
+# Real wrists
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real recordings lie beside the project, not in it")
+def test_an_hour_seated_moves_as_a_real_wrist_does() -> None:
+    """35 people with an E4, an hour each: how level and temperature move from minute to minute within the hour."""
+    table = pd.read_parquet(REAL, columns=["person_id", "scl", "temp_mean", "worn_guess"])
+    hours = [hour for _, hour in table[table["worn_guess"] == 1].groupby("person_id") if len(hour) >= HOUR]
+    real = {
+        "scl": np.stack([np.log(median_of_five(hour["scl"].to_numpy()))[: HOUR - 4] for hour in hours]),
+        "celsius": np.stack([hour["temp_mean"].to_numpy()[: HOUR - 4] for hour in hours]),
+    }
+    p = cohort()
+    ours: dict[str, list[Floats]] = {"scl": [], "celsius": []}
+    for row, still in enumerate(p["still"].astype(bool)):
+        for begin in range(540, 1260, HOUR):
+            if still[begin : begin + HOUR].mean() > 0.9:
+                ours["scl"].append(np.log(p["scl"][row, begin : begin + HOUR - 4]))
+                ours["celsius"].append(p["celsius"][row, begin : begin + HOUR - 4])
+    for name, tolerance in (("scl", 0.08), ("celsius", 0.12)):
+        simulated = np.stack(ours[name])
+        for lag in (1, 2, 3, 5, 10):  # standard error of the real ones at 10 min: 0.06
+            wanted = autocorrelation(real[name], lag)
+            assert autocorrelation(simulated, lag) == pytest.approx(wanted, abs=tolerance), (name, lag)
+        spreads = [np.median(values.std(axis=1)) for values in (simulated, real[name])]
+        assert 0.6 < spreads[0] / spreads[1] < 1.6, name
+
+
+def median_of_five(values: Floats) -> Floats:
+    """Of each value and the four before it, from the fifth on; what LSM-1's five minutes leave of the E4's level."""
+    return np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
