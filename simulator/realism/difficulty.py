@@ -27,11 +27,11 @@ from simulator.recording import Event, Recording
 from simulator.signals import MINUTES_PER_DAY
 
 FOLDS: Final = 5  # people split 80/20, section 4.2
-MOST_EXAMPLES: Final = 2500  # of a task, evenly from its classes as far as they reach; then RF takes about 2 s a fold
+MOST_EXAMPLES: Final = 2500  # of a task, evenly from its classes as far as they reach; a second or two a forest
 LEAST_EXAMPLES: Final = 10  # of a class, below which it is left out; judgement
 LEAST_SHARE: Final = 0.9  # of the paper's mix that must be left; judgement
 LEAST_OBSERVED: Final = 0.5  # of a window's cells; judgement
-TREES: Final = 100
+TREES: Final = 60
 DAY_MINUTES: Final = (360, 1380)  # 06:00 to 23:00, when people log; judgement
 
 _MOODS: Final = ("content", "frustrated", "excited", "calm", "stressed")
