@@ -1,108 +1,304 @@
-"""How many person-days a second one core simulates: all 26 signals, gaps, reasons and truth.
+"""How fast people are simulated: in memory, written, on several workers and as training data, beside simple yardsticks.
 
 Seconds depend on the machine and its load, so the same run, in turns, lets NumPy draw one float32 normal for each of
-94,000 beats, about a person-day's; the ratio of the two is what compares across machines. CPU time is counted, not wall
-time, after everything has been compiled.
+94,000 beats, about a person-day's; ratios to that are what compares across machines. CPU time is counted, of this
+process or of all workers, after everything has been compiled; wall time only where workers are compared.
 
     python benchmarks/simulate.py --people 20 --days 3
+    python benchmarks/simulate.py --lsm-share 0.01 --workers 2     # a measured 1 % of the LSM corpus, minutes
+    python benchmarks/simulate.py --peers path/to/another/venv     # with pip install wearipedia vitalforge neurokit2
     python benchmarks/simulate.py --json
 """
 
 import argparse
+import io
 import json
+import os
+import resource
 import sys
+import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import pyarrow.parquet as pq
 
+from benchmarks import peers
+from federated.study.records import commit, machine
+from model.windows import CohortBatches, Normaliser
 from simulator.cohort import Cohort
-from simulator.heartbeat import beat, rr_statistics
+from simulator.dataset_layout import checked, digest, to_table
+from simulator.dataset_writing import ROWS_PER_GROUP
+from simulator.engines import Processes
+from simulator.generating import LEAST_PERSON_DAYS, simulate
 from simulator.missingness import find_gaps
-from simulator.noise import time_key
-from simulator.physiology import autonomic_tone, embody, heart_rate
+from simulator.physiology import embody
 from simulator.population import POPULATIONS
 from simulator.randomness import stream
+from simulator.recording import Recording
 from simulator.routine import live_through
 from simulator.sensors import measure
-from simulator.signals import INDEX, MINUTES_PER_DAY
+from simulator.signals import INDEX
 
 BEATS_PER_DAY = 94_000  # a day at 65 bpm
+LSM_PERSON_DAYS = 1_670_000  # LSM-1, section 3.1: 40 million hours
+KINDS = ("recordings", "truth", "reasons")
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
 
 class Stopwatch:
-    """CPU seconds by name."""
+    """CPU seconds by name, of this process and of workers that have ended."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = {}
+        self.seconds: dict[str, float] = {}
 
     def time(self, name: str, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> _Result:
         """What ``work`` returns; its CPU time is added under ``name``."""
-        begin = time.process_time()
+        begin = cpu_seconds()
         result = work(*given, **named)
-        self.seconds.setdefault(name, []).append(time.process_time() - begin)
+        self.seconds[name] = self.seconds.get(name, 0.0) + cpu_seconds() - begin
         return result
 
-    def milliseconds(self, name: str, per: float) -> float:
-        """Mean of all times under ``name`` divided by ``per``."""
-        return 1e3 * sum(self.seconds[name]) / per
+    def milliseconds(self, name: str, per: int) -> float:
+        """All time under ``name`` divided by ``per``."""
+        return 1e3 * self.seconds[name] / per
 
 
-def run(people: int, days: int, seed: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Simulate ``people`` times ``days``, whole and in stages, beside NumPy's normals.
+def cpu_seconds() -> float:
+    """CPU time of this process and of its children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
-    Returns:
-        Person-days per CPU-second; milliseconds of a person-day and of NumPy's normals, and by stage.
-    """
-    cohort = Cohort(population=POPULATIONS["lsm1"], people=people, days=days, seed=seed)
-    rng = stream(seed, "benchmark")
-    for _ in zip(cohort, range(2), strict=False):
-        pass  # compiles
-    watch = Stopwatch()
-    for person in range(people):
-        one = Cohort(population=cohort.population, people=1, days=days, seed=seed, first_person=person)
-        watch.time("whole", deque, one, maxlen=0)
-        for _ in range(days):
+
+def in_memory(cohort: Cohort) -> tuple[dict[str, float], dict[str, float]]:
+    """The chain alone, person by person in turns with NumPy's normals; and its stages."""
+    watch, rng, n = Stopwatch(), stream(cohort.seed, "benchmark"), len(cohort)
+    for person in range(cohort.people):
+        watch.time("whole", deque, cohort.of_person(person), maxlen=0)
+        for _ in range(cohort.days):
             watch.time("normals", rng.standard_normal, BEATS_PER_DAY, dtype=np.float32)
         _stages(watch, cohort, person)
-    n = people * days
     whole, normals = watch.milliseconds("whole", n), watch.milliseconds("normals", n)
     figures = {
         "person_days": n,
-        "person_days_per_second": 1e3 / whole,
+        "person_days_per_cpu_second": 1e3 / whole,
         "person_day_ms": whole,
         "normals_ms": normals,
-        "ratio": whole / normals,
+        "ratio_to_normals": whole / normals,
     }
     stages = [name for name in watch.seconds if name not in ("whole", "normals")]
     return figures, {name: watch.milliseconds(name, n) for name in stages}
 
 
 def _stages(watch: Stopwatch, cohort: Cohort, index: int) -> None:
-    """One person's days again, stage by stage; "of which" stages are parts of the one above them."""
+    """One person's days again, stage by stage."""
     person = watch.time("person", cohort.person, index)
     vendor = cohort.vendor_of(index)
     routines = watch.time("routine", list, live_through(person, range(cohort.days), cohort.start))
-    key = time_key(person.seed, person.index, "body")
     for day, routine in enumerate(routines):
         latent = watch.time("body and truth", embody, person, routine, day)
-        lead_in = routine.lead_in_minutes
-        clock = np.arange(-lead_in, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
-        first = day * MINUTES_PER_DAY - lead_in
-        rate = heart_rate(person, routine, key, clock, first)
-        tone = autonomic_tone(person, routine, key, rate, first)
-        beats, _ = watch.time("  of which beats", beat, tone, key, day)
-        watch.time("  of which RR statistics", rr_statistics, beats)
         values = watch.time("sensors", measure, person, vendor, routine, latent, day)
         valid = values[INDEX["rr_valid"]]
         watch.time("gaps", find_gaps, person, vendor, routine, valid, latent.motion_g, day)
+
+
+def written(cohort: Cohort, folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """The same people as a dataset folder; and what its steps cost beside plain Parquet of the same cells."""
+    watch, n = Stopwatch(), len(cohort)
+    summary = watch.time("folder", simulate, cohort, folder / "written")
+    whole = watch.milliseconds("folder", n)
+    recordings = list(cohort)
+    for recording in recordings:
+        watch.time("checks", checked, recording, "")
+        watch.time("hash", digest, recording, truth=True, reasons=True)
+    plain = [watch.time("to Arrow", to_table, kind, group) for group in _groups(recordings) for kind in KINDS]
+    for table in plain:
+        watch.time("plain Parquet", pq.write_table, table, io.BytesIO())
+    ours = [pq.ParquetFile(path) for path in (folder / "written").glob("*/*/*.parquet")]
+    figures = {
+        "person_days_per_cpu_second": 1e3 / whole,
+        "person_day_ms": whole,
+        "person_day_kilobytes": summary.bytes / n / 1e3,
+        "plain_parquet_ms": watch.milliseconds("plain Parquet", n),
+        "plain_parquet_kilobytes": sum(_plain_bytes(table) for table in plain) / n / 1e3,
+        "parts": len(ours),
+    }
+    return figures, {name: watch.milliseconds(name, n) for name in ("checks", "hash", "to Arrow")}
+
+
+def _groups(recordings: list[Recording]) -> Iterator[list[Recording]]:
+    for first in range(0, len(recordings), ROWS_PER_GROUP):
+        yield recordings[first : first + ROWS_PER_GROUP]
+
+
+def _plain_bytes(table: Any) -> int:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return len(sink.getvalue())
+
+
+def by_workers(cohort: Cohort, folder: Path, most: int) -> list[dict[str, float]]:
+    """Wall and CPU time of writing on one worker, two, ...
+
+    What workers take to start and load their code is measured on one block for each and taken off, so that small runs
+    tell of large ones.
+    """
+    rows: list[dict[str, float]] = []
+    for workers in range(1, most + 1):
+        one = replace(cohort, people=LEAST_PERSON_DAYS * workers, days=1)
+        start = _clocks(one, folder / f"start-{workers}", workers)
+        whole = _clocks(cohort, folder / f"workers-{workers}", workers)
+        days = len(cohort) - len(one)
+        wall, cpu = (max(b - a, 1e-9) for a, b in zip(start, whole, strict=True))
+        rows.append(
+            {
+                "workers": workers,
+                "start_seconds": start[0],
+                "person_days_per_second": days / wall,
+                "person_days_per_cpu_second": days / cpu,
+            }
+        )
+    for row in rows:
+        row["speed_up"] = row["person_days_per_second"] / rows[0]["person_days_per_second"]
+        row["efficiency_of_cpu"] = row["person_days_per_cpu_second"] / rows[0]["person_days_per_cpu_second"]
+    return rows
+
+
+def _clocks(cohort: Cohort, folder: Path, workers: int) -> tuple[float, float]:
+    """Wall and CPU seconds of writing a cohort."""
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    simulate(cohort, folder, engine=Processes(workers))
+    return time.perf_counter() - wall, cpu_seconds() - cpu
+
+
+def as_training_data(cohort: Cohort) -> dict[str, float]:
+    """Batches of whole days and of five hours, made without a folder; one process."""
+    normaliser = Normaliser.fit(cohort.of_person(0))
+    figures = {}
+    for minutes, windows in ((1440, cohort.days), (300, 4 * cohort.days)):
+        steps = cohort.people // 4
+        batches = CohortBatches(
+            cohort, normaliser, steps=steps, seed=cohort.seed, minutes=minutes, windows=4 * windows, people=4
+        )
+        watch = Stopwatch()
+        for step in range(steps):
+            watch.time("batch", batches.__getitem__, step)
+            for person in batches.turn(step):
+                watch.time("alone", deque, cohort.of_person(person), maxlen=0)
+        figures[f"person_days_per_cpu_second_{minutes}"] = 4 * steps * cohort.days / watch.seconds["batch"]
+        figures[f"share_of_simulator_speed_{minutes}"] = watch.seconds["alone"] / watch.seconds["batch"]
+    return figures
+
+
+def corpus(share: float, days: int, seed: int, workers: int, folder: Path) -> dict[str, float]:
+    """A measured share of the LSM corpus, written by all workers."""
+    people = max(1, round(share * LSM_PERSON_DAYS / days))
+    cohort = Cohort(population=POPULATIONS["lsm1"], people=people, days=days, seed=seed)
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    summary = simulate(cohort, folder / "corpus", engine=Processes(workers), progress=_tell(len(cohort)))
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    return {
+        "person_days": summary.person_days,
+        "workers": workers,
+        "wall_seconds": wall,
+        "cpu_seconds": cpu,
+        "person_days_per_cpu_second": summary.person_days / cpu,
+        "gigabytes": summary.bytes / 1e9,
+        "whole_corpus_hours": wall * LSM_PERSON_DAYS / summary.person_days / 3600,
+    }
+
+
+def _tell(total: int) -> Callable[[int], None]:
+    def tell(done: int) -> None:
+        sys.stderr.write(f"\r{done} of {total} person-days")
+
+    return tell
+
+
+def run(asked: argparse.Namespace) -> dict[str, Any]:
+    """All figures as one record."""
+    cohort = Cohort(population=POPULATIONS["lsm1"], people=asked.people, days=asked.days, seed=asked.seed)
+    for _ in zip(cohort, range(2), strict=False):
+        pass  # compiles
+    with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
+        folder = Path(scratch)
+        memory, stages = in_memory(cohort)
+        folder_figures, folder_stages = written(cohort, folder)
+        record: dict[str, Any] = {
+            "command": " ".join(["python", "benchmarks/simulate.py", *sys.argv[1:]]),
+            "commit": commit(),
+            "machine": machine(),
+            "seed": asked.seed,
+            "in_memory": memory,
+            "stages_ms": stages | folder_stages,
+            "written": folder_figures,
+            "workers": by_workers(
+                replace(cohort, people=-(-asked.scaling_person_days // asked.days)), folder, asked.workers
+            ),
+            "training": as_training_data(cohort),
+        }
+        if asked.lsm_share:
+            record["corpus"] = corpus(asked.lsm_share, asked.days, asked.seed, asked.workers, folder)
+    speed = folder_figures["person_days_per_cpu_second"]
+    record["projection"] = {
+        "person_days": LSM_PERSON_DAYS,
+        "cpu_hours": LSM_PERSON_DAYS / speed / 3600,
+        "hours_on_two_cores": LSM_PERSON_DAYS / speed / 7200,
+        "gigabytes": LSM_PERSON_DAYS * folder_figures["person_day_kilobytes"] / 1e6,
+    }
+    kilobytes = {who: resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
+    record["peak_memory_megabytes"] = {
+        "this_process": kilobytes[resource.RUSAGE_SELF] / 1024,
+        "largest_worker": kilobytes[resource.RUSAGE_CHILDREN] / 1024,
+    }
+    if asked.peers:
+        record["peers"] = peers.run(asked.peers, cohort)
+    return record
+
+
+def as_text(record: dict[str, Any]) -> str:
+    """The record as a table for people."""
+    memory, folder, projection = record["in_memory"], record["written"], record["projection"]
+    lines = [
+        f"{record['command']}   commit {record['commit']}   seed {record['seed']}   {record['machine']}",
+        "",
+        f"{memory['person_days_per_cpu_second']:9.1f} person-days per CPU-second in memory: 26 signals, gaps, truth",
+        f"{memory['person_day_ms']:9.2f} ms a person-day, {memory['ratio_to_normals']:.1f} times what follows",
+        f"{memory['normals_ms']:9.2f} ms for NumPy to draw {BEATS_PER_DAY} float32 normals, one a beat",
+        f"{folder['person_days_per_cpu_second']:9.1f} person-days per CPU-second with the Parquet folder written",
+        f"{folder['person_day_kilobytes']:9.1f} kB a person-day on disk",
+        f"{folder['plain_parquet_ms']:9.2f} ms for plain Parquet of the same cells (pyarrow's defaults), "
+        f"{folder['plain_parquet_kilobytes']:.1f} kB",
+        "",
+        *(f"{ms:9.3f} ms {name}" for name, ms in record["stages_ms"].items()),
+        "",
+        *(
+            f"{row['workers']:9d} workers: {row['person_days_per_second']:.1f} person-days a second, "
+            f"{row['speed_up']:.2f} times one's, {row['person_days_per_cpu_second']:.1f} per CPU-second "
+            f"({row['start_seconds']:.1f} s to start and make a block each, not counted)"
+            for row in record["workers"]
+        ),
+        "",
+        *(f"{value:9.2f} {name.replace('_', ' ')} (training data)" for name, value in record["training"].items()),
+        "",
+        f"{projection['hours_on_two_cores']:9.2f} hours on two cores for LSM's {LSM_PERSON_DAYS} person-days, "
+        f"{projection['gigabytes']:.0f} GB",
+    ]
+    if "corpus" in record:
+        lines += ["measured share of it:", json.dumps(record["corpus"])]
+    lines += [f"{megabytes:9.0f} MB, {who.replace('_', ' ')}" for who, megabytes in _megabytes(record)]
+    return "\n".join([*lines, *(peers.as_text(record["peers"]) if "peers" in record else [])])
+
+
+def _megabytes(record: dict[str, Any]) -> list[tuple[str, float]]:
+    return list(record["peak_memory_megabytes"].items())
 
 
 def main() -> None:
@@ -110,17 +306,22 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=min(2, len(os.sched_getaffinity(0))))
+    parser.add_argument("--scaling-person-days", type=int, default=600, help="to hold workers against each other")
+    parser.add_argument(
+        "--lsm-share", type=float, default=0.0, help="also write this share of 1.67 million person-days"
+    )
+    parser.add_argument("--scratch", type=Path, default=None, help="where folders are written and removed again")
+    parser.add_argument("--peers", type=Path, default=None, help="a virtual environment that has the peers")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     asked = parser.parse_args()
-    figures, stages = run(asked.people, asked.days, asked.seed)
-    if asked.json:
-        print(json.dumps(figures | {"stages_ms": {name.strip(): value for name, value in stages.items()}}))
-        return
-    print(f"{figures['person_days_per_second']:8.1f} person-days per CPU-second, one core, 26 signals, gaps and truth")
-    print(f"{figures['person_day_ms']:8.2f} ms a person-day, {figures['ratio']:.1f} times what follows")
-    print(f"{figures['normals_ms']:8.2f} ms for NumPy to draw {BEATS_PER_DAY} float32 normals")
-    for name, milliseconds in stages.items():
-        print(f"{milliseconds:8.2f} ms {name}")
+    if asked.people < 4:
+        parser.error(f"--people {asked.people} is below 4, a batch's")
+    least = 2 * LEAST_PERSON_DAYS * asked.workers
+    if asked.scaling_person_days < least:
+        parser.error(f"--scaling-person-days {asked.scaling_person_days} is below {least}, two blocks a worker")
+    record = run(asked)
+    sys.stdout.write((json.dumps(record) if asked.json else as_text(record)) + "\n")
 
 
 if __name__ == "__main__":
