@@ -109,7 +109,7 @@ def beat(tone: Tone, key: Key, day: int) -> tuple[Beats, Floats]:
         The beats, and the mean of instantaneous heart rate in each of the day's minutes, bpm, float64 [1440].
     """
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
-    breath = _oscillator(tone.breath_ms, tone.breath_hz * tone.rr_ms, BREATH_KEPT)
+    breath = _oscillator(tone.breath_ms, tone.breath_hz * tone.rr_ms, np.full(tone.rr_ms.size, BREATH_KEPT))
     kept = np.exp(tone.rr_ms * (-1e-3 / MAYER_SECONDS))
     mayer = _oscillator(tone.mayer_ms, MAYER_HZ * tone.rr_ms, kept)
     rr, first, rate = _beat(key, first_minute, tone.rr_ms, breath, mayer, tone.white_ms)
@@ -147,32 +147,41 @@ def rr_statistics(beats: Beats) -> NDArray[np.float32]:
     return _statistics(beats.rr_ms, beats.found.view(np.uint8), beats.first)  # bytes load many at a time, bools do not
 
 
-def _oscillator(sd_ms: Floats, thousand_turns: Floats, kept: float | Floats) -> Floats:
+def _oscillator(sd_ms: Floats, thousand_turns: Floats, kept: Floats) -> Floats:
     """Cosine, sine and drive of a rotation that a beat advances, damped to ``kept``; float64 [3, minutes].
 
     The drive enters the first coordinate and has the strength at which that has standard deviation ``sd_ms``.
     """
     turn = ((2e-3 * np.pi) * thousand_turns).astype(np.float32)  # NumPy's single precision is several times as fast
-    cosine, sine = np.cos(turn).astype(np.float64), np.sin(turn).astype(np.float64)
-    square = kept * kept
-    double = square * (2.0 * cosine * cosine - 1.0)
-    round_part = 1.0 / (1.0 - square)
-    oval_part = (1.0 - double) / (1.0 - 2.0 * double + square * square)
-    return np.stack([kept * cosine, kept * sine, sd_ms * np.sqrt(2.0 / (round_part + oval_part))])
+    return _damped(np.cos(turn), np.sin(turn), kept, sd_ms)
 
 
 @compiled
-def seen_by_differences(turn: float, kept: float) -> float:
+def _damped(cosine: NDArray[np.float32], sine: NDArray[np.float32], kept: Floats, sd_ms: Floats) -> Floats:
+    out = np.empty((3, cosine.size))
+    for m in range(cosine.size):
+        square = kept[m] * kept[m]
+        double = square * (2.0 * cosine[m] * cosine[m] - 1.0)
+        round_part = 1.0 / (1.0 - square)
+        oval_part = (1.0 - double) / (1.0 - 2.0 * double + square * square)
+        out[0, m] = kept[m] * cosine[m]
+        out[1, m] = kept[m] * sine[m]
+        out[2, m] = sd_ms[m] * np.sqrt(2.0 / (round_part + oval_part))
+    return out
+
+
+@compiled
+def seen_by_differences(cosine: float, sine: float, kept: float) -> float:
     """Mean square of the successive differences of such a rotation, over its variance: 2 (1 - lag-1 autocorrelation).
 
     With z the rotation as a complex number, x its real part and r = kept exp(i turn): E|z|^2 = s / (1 - kept^2) and
     E z^2 = s / (1 - r^2), and the two together give the moments of x.
 
     Args:
-        turn: Radians per beat.
+        cosine: Of the turn per beat.
+        sine: Of the turn per beat.
         kept: Share of the amplitude that a beat leaves.
     """
-    cosine, sine = np.cos(turn), np.sin(turn)
     square = kept * kept
     round_part = 1.0 / (1.0 - square)
     double = square * (2.0 * cosine * cosine - 1.0)

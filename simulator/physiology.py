@@ -60,7 +60,6 @@ _BURST_LOG, _BURST_MINUTES = 0.6, 30.0  # ln, min: quick wander comes in bursts,
 _STAGE_WANDER: Final = (1.0, 0.45, 0.35, 0.7)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 2.6
 _STAGE_QUICK: Final = (1.0, 0.25, 0.2, 0.4)  # the same of the quick part alone
 _STIR_BPM: Final = (3.0, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
-_STIR_POWER: Final = 0.6  # of arm motion; judgement
 
 _VAGAL_LOG_PER_BPM: Final = 0.030  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
 _VAGAL_FLOOR_MS: Final = 4.5  # ms, RMSSD in vigorous exercise: median 6 (exercise HRV literature)
@@ -152,12 +151,21 @@ def embody(person: Person, routine: Routine, day: int) -> Latent:
     truth[INDEX["scl_slope"]] = slope
     truth[INDEX["skin_temperature"]] = skin_temperature(person, routine, key, clock_hours, first_minute)[lead_in:]
     truth[INDEX["altimeter_sd"]] = altimeter_spread(routine, key, midnight)
-    np.clip(truth, LOW, HIGH, out=truth)
+    keep_in_range(truth)
     return Latent(truth=truth, motion_g=motion_g.astype(np.float32), beats=beats)
 
 
-LOW: Final = np.array([[signal.low] for signal in SIGNALS], dtype=np.float32)
-HIGH: Final = np.array([[signal.high] for signal in SIGNALS], dtype=np.float32)
+_LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)
+_HIGH: Final = np.array([signal.high for signal in SIGNALS], dtype=np.float32)
+
+
+@compiled
+def keep_in_range(values: NDArray[np.float32]) -> None:
+    """Clip each of the 26 signals to what it may physically be, in place; [26, minutes]."""
+    for row in range(values.shape[0]):
+        low, high = _LOW[row], _HIGH[row]
+        for m in range(values.shape[1]):
+            values[row, m] = min(max(values[row, m], low), high)
 
 
 def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Floats:
@@ -182,7 +190,7 @@ def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, 
     level += person.resting_hr_bpm
     reserve = person.max_hr_bpm - person.resting_hr_bpm
     recovery = float(np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6))
-    stir = np.minimum(routine.arm_motion, np.float32(3.0)) ** np.float32(_STIR_POWER)
+    stir = np.sqrt(np.minimum(routine.arm_motion, np.float32(3.0)))  # harder work costs less per swing; judgement
     rate = _follow(
         routine.stage,
         routine.intensity,
@@ -216,6 +224,7 @@ def _follow(
     """What the heart makes of what is asked of it, added to ``level``; one pass over the minutes."""
     out = np.empty(level.size)
     effort = tired = followed = 0.0
+    effort_step, tired_step = 1.0 - np.exp(-1.0 / _EFFORT_MINUTES), 1.0 - np.exp(-1.0 / _DRIFT_MINUTES)
     for m in range(level.size):
         stage, intensity = stages[m], np.float64(intensities[m])
         calm = float(_STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir[m])
@@ -225,14 +234,14 @@ def _follow(
         if m == 0:
             effort = tired = intensity
             followed = asked
-        effort_mean, effort = approach(effort, intensity, _EFFORT_MINUTES)
-        tired_mean, tired = approach(tired, intensity, _DRIFT_MINUTES)
         seconds = _ON_SECONDS[0] + _ON_SECONDS[1] * intensity
         if asked < followed:
-            seconds = (_OFF_SECONDS[0] + _OFF_SECONDS[1] * effort_mean) * recovery
+            seconds = (_OFF_SECONDS[0] + _OFF_SECONDS[1] * effort) * recovery
+        effort += effort_step * (intensity - effort)
+        tired += tired_step * (intensity - tired)
         mean, followed = approach(followed, asked, seconds / 60.0)
         free = _STAGE_WANDER[stage] * wandering[m] + _STAGE_QUICK[stage] * quick[m]
-        out[m] = level[m] + mean + _DRIFT_SHARE * reserve * tired_mean + (1.0 - intensity) * free
+        out[m] = level[m] + mean + _DRIFT_SHARE * reserve * tired + (1.0 - intensity) * free
     return out
 
 
@@ -254,55 +263,60 @@ def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Floats,
     wandering += _VAGAL_MINUTES_LOG * wander(key, _Lane.VAGAL_MINUTES, 10.0, start, n)
     breath = 1.0 + 0.08 * wander(key, _Lane.BREATH, 60.0, start, n)
     breath += 0.05 * wander(key, _Lane.BREATH_FAST, 2.0, start, n)
-    rr_ms, breath_hz, breath_ms, mayer_ms, white_ms = _vary(
-        rate_bpm[cut],
-        routine.stage[cut],
-        routine.intensity[cut],
-        routine.upright[cut],
-        routine.arousal[cut],
-        routine.alcohol[cut],
-        wandering,
-        breath,
-        person.resting_hr_bpm + _STAGE_BPM[int(Stage.LIGHT)],
-        person.rmssd_night_ms,
+    rate = rate_bpm[cut].astype(np.float32)
+    stage, intensity, upright, arousal, alcohol = (
+        values[cut] for values in (routine.stage, routine.intensity, routine.upright, routine.arousal, routine.alcohol)
     )
-    return Tone(rr_ms, breath_hz, breath_ms, mayer_ms, white_ms, _ectopic_per_hour(person, key))
+    # Functions by NumPy in single precision, where many are computed at once; then one pass over the minutes.
+    asleep_bpm = np.float32(person.resting_hr_bpm + _STAGE_BPM[int(Stage.LIGHT)])
+    log_factor = np.float32(_VAGAL_LOG_PER_BPM) * np.maximum(rate - asleep_bpm, np.float32(-12.0))
+    log_factor -= np.float32(_AROUSAL_VAGAL_LOG) * arousal + np.float32(_ALCOHOL_VAGAL_LOG) * alcohol
+    tone_ms = np.float32(person.rmssd_night_ms) * np.exp(wandering.astype(np.float32) - log_factor)
+    stand = np.float32(_LOW_OVER_HIGH_LOG_STANDING) * upright + np.float32(_LOW_OVER_HIGH_LOG_AROUSAL) * arousal
+    beat_seconds = np.float32(60.0) / rate
+    resting_hz = np.array(_STAGE_BREATHS_HZ, dtype=np.float32)[stage]
+    breath_hz = (resting_hz + np.float32(_BREATHS_EFFORT_HZ) * intensity) * breath.astype(np.float32)
+    breath_hz = np.clip(breath_hz, np.float32(0.12), np.float32(1.0))
+    breath_turn = np.float32(2.0 * np.pi) * breath_hz * beat_seconds
+    mayer_turn = np.float32(2.0 * np.pi * MAYER_HZ) * beat_seconds
+    breath_ms, mayer_ms, white_ms = _share(
+        stage,
+        tone_ms,
+        np.exp(stand),
+        np.cos(breath_turn),
+        np.sin(breath_turn),
+        np.cos(mayer_turn),
+        np.sin(mayer_turn),
+        np.exp(beat_seconds * np.float32(-1.0 / MAYER_SECONDS)),
+    )
+    rr_ms = 60_000.0 / rate_bpm[cut]
+    return Tone(rr_ms, breath_hz.astype(np.float64), breath_ms, mayer_ms, white_ms, _ectopic_per_hour(person, key))
 
 
 @compiled
-def _vary(
-    rate_bpm: Floats,
+def _share(
     stages: NDArray[np.uint8],
-    intensities: NDArray[np.float32],
-    upright: NDArray[np.float32],
-    arousal: NDArray[np.float32],
-    alcohol: NDArray[np.float32],
-    wandering: Floats,
-    breath: Floats,
-    asleep_bpm: float,
-    rmssd_night_ms: float,
+    tone_ms: NDArray[np.float32],
+    standing: NDArray[np.float32],
+    breath_cosine: NDArray[np.float32],
+    breath_sine: NDArray[np.float32],
+    mayer_cosine: NDArray[np.float32],
+    mayer_sine: NDArray[np.float32],
+    mayer_kept: NDArray[np.float32],
 ) -> Floats:
-    """Mean interval, breaths and the three strengths, float64 [5, minutes]; one pass over the minutes."""
-    out = np.empty((5, rate_bpm.size))
-    for m in range(rate_bpm.size):
-        stage, intensity, rr_ms = stages[m], np.float64(intensities[m]), 60_000.0 / rate_bpm[m]
-        log_factor = _VAGAL_LOG_PER_BPM * max(rate_bpm[m] - asleep_bpm, -12.0)
-        log_factor -= _AROUSAL_VAGAL_LOG * arousal[m] + _ALCOHOL_VAGAL_LOG * alcohol[m]
-        tone = rmssd_night_ms * _STAGE_VAGAL[stage] * np.exp(wandering[m] - log_factor)
+    """Standard deviations of breathing, Mayer waves and white noise, ms, float64 [3, minutes]."""
+    out = np.empty((3, tone_ms.size))
+    for m in range(tone_ms.size):
+        stage = stages[m]
+        tone = tone_ms[m] * _STAGE_VAGAL[stage]
         squared = min(tone * tone + _VAGAL_FLOOR_MS * _VAGAL_FLOOR_MS, _MOST_RMSSD_MS * _MOST_RMSSD_MS)
-        hz = min(max((_STAGE_BREATHS_HZ[stage] + _BREATHS_EFFORT_HZ * intensity) * breath[m], 0.12), 1.0)
-        radians = 2e-3 * np.pi * rr_ms  # a beat's turn at 1 Hz
-        mayer_seen = seen_by_differences(MAYER_HZ * radians, np.exp(rr_ms * (-1e-3 / MAYER_SECONDS)))
-        breath_seen = seen_by_differences(hz * radians, BREATH_KEPT)
-        low_over_high = _STAGE_LOW_OVER_HIGH[stage]
-        if stage == _AWAKE:
-            low_over_high *= np.exp(_LOW_OVER_HIGH_LOG_STANDING * upright[m] + _LOW_OVER_HIGH_LOG_AROUSAL * arousal[m])
+        mayer_seen = seen_by_differences(mayer_cosine[m], mayer_sine[m], mayer_kept[m])
+        breath_seen = seen_by_differences(breath_cosine[m], breath_sine[m], BREATH_KEPT)
+        low_over_high = _STAGE_LOW_OVER_HIGH[stage] * (standing[m] if stage == _AWAKE else 1.0)
         high = squared * (1.0 - _WHITE_SHARE) / (max(breath_seen, 0.35) + low_over_high * mayer_seen)
-        out[0, m] = rr_ms
-        out[1, m] = hz
-        out[2, m] = np.sqrt(high)
-        out[3, m] = np.sqrt(low_over_high * high)
-        out[4, m] = np.sqrt(0.5 * _WHITE_SHARE * squared)
+        out[0, m] = np.sqrt(high)
+        out[1, m] = np.sqrt(low_over_high * high)
+        out[2, m] = np.sqrt(0.5 * _WHITE_SHARE * squared)
     return out
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator.heartbeat import WARM_UP_MINUTES, find_beats, rr_statistics
 from simulator.motion import FEATURES, with_sensor_noise
 from simulator.noise import Floats, Key, time_key, uniform, wander, white
-from simulator.physiology import HIGH, LOW, Latent
+from simulator.physiology import Latent, keep_in_range
 from simulator.population import Person
 from simulator.recording import Reason
 from simulator.routine import Routine
@@ -74,7 +74,8 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
         values[INDEX["altimeter_sd"]] = np.hypot(
             latent.truth[INDEX["altimeter_sd"]], vendor.pressure_noise_hectopascals
         )
-    return np.clip(values, LOW, HIGH, out=values)
+    keep_in_range(values)
+    return values
 
 
 def take_off(values: NDArray[np.float32], reason: NDArray[np.uint8]) -> None:

@@ -38,6 +38,10 @@ def steady(rr: float = 850.0, hz: float = 0.25, breath: float = 25.0, mayer: flo
     return Tone(rr_ms, breath_hz, breath_ms, mayer_ms, white_ms)
 
 
+def seen(turn: float, kept: float) -> float:
+    return seen_by_differences(float(np.cos(turn)), float(np.sin(turn)), kept)
+
+
 def entropy(bins: Floats) -> float:
     counts = np.unique(bins, return_counts=True)[1]
     share = counts / counts.sum()
@@ -114,8 +118,8 @@ def test_variability_is_what_the_tone_asks_for() -> None:
     beats, _ = beat(tone, KEY, day=1)
     rr = beats.rr_ms[beats.first[WARM_UP_MINUTES] :].astype(np.float64)
     assert abs(rr.std() / np.sqrt(25.0**2 + 30.0**2 + 8.0**2) - 1.0) < 0.03
-    breath = 25.0**2 * seen_by_differences(2.0 * np.pi * 0.25 * 0.85, BREATH_KEPT)
-    mayer = 30.0**2 * seen_by_differences(2.0 * np.pi * MAYER_HZ * 0.85, np.exp(-0.85 / MAYER_SECONDS))
+    breath = 25.0**2 * seen(2.0 * np.pi * 0.25 * 0.85, BREATH_KEPT)
+    mayer = 30.0**2 * seen(2.0 * np.pi * MAYER_HZ * 0.85, float(np.exp(-0.85 / MAYER_SECONDS)))
     expected = np.sqrt(breath + mayer + 2.0 * 8.0**2)
     assert abs(np.sqrt(np.mean(np.diff(rr) ** 2)) / expected - 1.0) < 0.03
 
@@ -148,7 +152,7 @@ def test_differences_see_of_a_rotation_what_its_moments_say(turn: float, kept: f
     for _ in range(3000):
         covariance = step @ covariance @ step.T + np.diag([1.0, 0.0])
     lagged = (step @ covariance)[0, 0]
-    assert seen_by_differences(turn, kept) == pytest.approx(2.0 * (1.0 - lagged / covariance[0, 0]), rel=1e-6)
+    assert seen(turn, kept) == pytest.approx(2.0 * (1.0 - lagged / covariance[0, 0]), rel=1e-6)
 
 
 def test_early_beats_come_at_their_rate_and_nothing_else_moves() -> None:

@@ -142,7 +142,7 @@ def find(recorded: Pulse) -> Intervals:
 
 
 def heart_rate(intervals: Intervals, minute: int) -> float:
-    """Mean of instantaneous heart rate over a minute, bpm: every hundredth of a second, that of the interval it is in."""
+    """Mean of instantaneous heart rate over a minute, bpm: every hundredth of a second, that of its interval."""
     instants = 60.0 * minute + (np.arange(6000) + 0.5) / 100.0
     running = np.searchsorted(intervals.end_seconds, instants)
     return float(np.mean(60_000.0 / intervals.rr_ms[np.minimum(running, intervals.rr_ms.size - 1)]))
