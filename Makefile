@@ -28,6 +28,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "everywear needs Python 3.11; $(PYTHON) is another. Try: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "installing into $(VENV): a few minutes, 2 GB"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
@@ -38,4 +39,4 @@ lock:
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/ @ .*//; s/\+cpu//' | grep -v '^-e' > constraints.txt
 
 clean:
-	rm -rf $(VENV) runs data *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs data models *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

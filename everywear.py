@@ -9,6 +9,7 @@ Each job loads only the room that it needs, so that `everywear simulate` never w
 
 import contextlib
 import dataclasses
+import difflib
 import io
 import json
 import math
@@ -23,9 +24,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import tyro
-from tqdm import tqdm
-from tyro.conf import Positional
+try:
+    import tyro
+    from tqdm import tqdm
+    from tyro.conf import Positional
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.stderr.write(f"everywear: {missing.name} is not installed; run `make install`, then .venv/bin/everywear\n")
+    sys.exit(2)
 
 Result = Mapping[str, Any]
 
@@ -53,7 +60,11 @@ class Job(ABC):
 
     @abstractmethod
     def do(self) -> Result:
-        """Do the job; what it says."""
+        """Do the job; what it says with --json."""
+
+    def words(self, result: Result) -> str:
+        """What it says without --json."""
+        return in_words(result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +234,15 @@ class Realism(Job):
         write_whole(out / "realism.txt", found.table().encode())
         return result | {"path": str(out)}
 
+    def words(self, result: Result) -> str:
+        """The table down to its last failing row."""
+        lines = (Path(result["path"]) / "realism.txt").read_text().splitlines()
+        shown = [line for line in lines if not line.startswith(("pass", "not computable"))]
+        legend = (
+            "a row passes if the 95 % interval over people touches the band; FOUND norms were read, RECALL recalled"
+        )
+        return "\n".join([*shown, "", legend, f"all rows and pictures: {result['path']}"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Job):
@@ -284,7 +304,17 @@ class Train(Job):
         held_out = Days.load(parts["test"], normaliser) if len(parts["test"]) else None
         judged = held_out is not None and len(held_out.usable(self.window_minutes))
         loss = validation_loss(model, held_out, plan, seed=self.seed) if held_out is not None and judged else None
-        save_model(self.out, model, normaliser, Origin(seed=self.seed, data=dataset.manifest.sha256, plan=plan))
+        save_model(
+            self.out,
+            model,
+            normaliser,
+            Origin(
+                seed=self.seed,
+                data=dataset.manifest.sha256,
+                people=tuple(sorted(parts["train"].marks().values())),
+                plan=plan,
+            ),
+        )
         (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
         return {
             "parameters": parameters(model),
@@ -304,7 +334,7 @@ class Evaluate(Job):
 
     Attributes:
         model: Model folder.
-        data: Dataset folder. Of the one that the model was trained on, only the people kept for validation are scored.
+        data: Dataset folder. People whom the model was trained on are left out.
         tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation.
         windows_per_person: Scored windows of each person.
         run: Run folder: its federated model and its warm start are scored too, and its records, and so its report,
@@ -324,16 +354,15 @@ class Evaluate(Job):
         from model.windows import Days
         from simulator.dataset import open_dataset
 
-        kinds = self.tasks.split(",") if self.tasks else list(KINDS)
-        for kind in kinds:
-            _known("task", kind, KINDS)
+        kinds = _list("task", self.tasks, KINDS) if self.tasks else list(KINDS)
         _at_least_one(windows_per_person=self.windows_per_person)
         model, normaliser = load_model(self.model)
         models = {"model": model} if self.run is None else self._of_run(self.run)
         lengths = {name: other.architecture.window_minutes for name, other in models.items()}
         if len(set(lengths.values())) > 1:
             raise UsageError(f"models of different windows cannot share a table: {lengths} minutes")
-        dataset = strangers(open_dataset(self.data), self.model)
+        everybody = open_dataset(self.data)
+        dataset = strangers(everybody, self.model)
         chosen = tasks(kinds)
         started = time.monotonic()
         with _bar("tasks", len(chosen)) as bar:
@@ -348,6 +377,7 @@ class Evaluate(Job):
                 progress=lambda task: bar(next(done), task),
             )
         result: dict[str, Any] = {"rows": [row.as_json() for row in rows], "people": len(dataset.people)}
+        result["left_out"] = len(everybody.people) - len(dataset.people)
         result["data"] = self.data.resolve().name
         if self.run is not None:
             from federated.experiment import load
@@ -359,6 +389,13 @@ class Evaluate(Job):
             records.add("rows", result["data"], result, time.monotonic() - started)
             return result | {"report": str(write_report(self.run))}
         return result
+
+    def words(self, result: Result) -> str:
+        """The scores over all signals as a table."""
+        from model.evaluation.generative import Row, table
+
+        facts = {name: result[name] for name in ("people", "left_out", "data", "report") if name in result}
+        return f"{table([Row(**row) for row in result['rows']])}\n{in_words(facts)}"
 
     def _of_run(self, run: Path) -> dict[str, Any]:
         """A finished run's two models, and the model asked for if it is neither.
@@ -385,7 +422,7 @@ class Federate(Job):
     Example: everywear federate demo --out runs/demo
 
     Attributes:
-        preset: demo, tiny, or the path of an experiment's JSON file.
+        preset: demo, tiny, or the path of an experiment's JSON file, which has its own seed.
         out: Run folder.
         back_end: in-process, or flower for Flower's own simulation engine.
         epsilon: What training may spend per person and maker; the preset's by default.
@@ -409,7 +446,7 @@ class Federate(Job):
         from federated.experiment import load
         from federated.presets import PRESETS
         from federated.run import run
-        from federated.study.report import as_text, write_report
+        from federated.study.report import write_report
 
         if self.workers is not None:
             _at_least_one(workers=self.workers)
@@ -417,23 +454,22 @@ class Federate(Job):
             experiment = dataclasses.replace(PRESETS[self.preset], seed=self.seed)
         elif Path(self.preset).suffix == ".json":
             experiment = load(Path(self.preset))
+            if self.seed not in (1, experiment.seed):
+                raise UsageError(f"seed {self.seed} is not that of {self.preset}, {experiment.seed}: change it there")
         else:
             raise UsageError(f"preset {self.preset!r} is unknown, expected one of {', '.join(PRESETS)} or a .json file")
         protection = dataclasses.replace(
             experiment.protection,
             epsilon=experiment.protection.epsilon if self.epsilon is None else self.epsilon,
             noise=self.noise or experiment.protection.noise,
+            noise_multiplier=experiment.protection.noise_multiplier if self.epsilon is None else 0.0,
         )
         experiment = dataclasses.replace(experiment, protection=protection)
         if self.print_experiment:
-            if not self.json:
-                sys.stdout.write(experiment.to_json())
             return json.loads(experiment.to_json())  # type: ignore[no-any-return]
         with _stages() as watch:
             outcome = run(experiment, self.out, back_end=self.back_end, workers=self.workers, watch=watch)
         report = write_report(self.out)
-        if not self.json:
-            sys.stdout.write(f"{as_text(self.out)}\n\nreport: {report}\n")
         return {
             "rounds": outcome.rounds,
             "noise": outcome.noise,
@@ -443,6 +479,14 @@ class Federate(Job):
             "rows": outcome.rows,
             "report": str(report),
         }
+
+    def words(self, result: Result) -> str:
+        """The report's headline, and its name last."""
+        from federated.study.report import as_text
+
+        if self.print_experiment:
+            return json.dumps(result, indent=2)
+        return f"{as_text(self.out)}\n\nreport: {result['report']}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -495,12 +539,15 @@ class Report(Job):
 
     def do(self) -> Result:
         """Do the job."""
-        from federated.study.report import as_text, write_report
+        from federated.study.report import write_report
 
-        path = write_report(self.run)
-        if not self.json:
-            sys.stdout.write(as_text(self.run) + "\n")
-        return {"path": str(path)}
+        return {"path": str(write_report(self.run))}
+
+    def words(self, result: Result) -> str:
+        """The report's headline."""
+        from federated.study.report import as_text
+
+        return as_text(self.run)
 
 
 JOBS: dict[str, Callable[..., Any]] = {
@@ -533,8 +580,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = job.do()
         if job.json:
             sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
-        elif result and not isinstance(job, Federate | Report):
-            sys.stdout.write(in_words(result) + "\n")
+        else:
+            sys.stdout.write(job.words(result) + "\n")
         sys.stdout.flush()
     except KeyboardInterrupt:
         goes_on = not isinstance(job, int) and job.goes_on
@@ -573,6 +620,10 @@ def _close_stdout() -> None:
 def parse(arguments: list[str]) -> Job | int:
     """The job that a command line asks for, or the exit code where it asks for help or for something impossible."""
     said = io.StringIO()
+    slip = _slip(arguments)
+    if slip:
+        sys.stderr.write(f"everywear: {slip}\n")
+        return 2
     try:
         with contextlib.redirect_stderr(said):
             return tyro.extras.subcommand_cli_from_dict(  # type: ignore[no-any-return]
@@ -586,8 +637,29 @@ def parse(arguments: list[str]) -> Job | int:
         if end.code in (0, None):
             sys.stdout.flush()
             return 0
-        sys.stderr.write(f"everywear: {_one_line(said.getvalue())}\n")
+        sys.stderr.write(f"everywear: {_one_line(said.getvalue())}; see everywear {arguments[0]} --help\n")
         return 2
+
+
+def _slip(arguments: list[str]) -> str | None:
+    """What is wrong with the names in a command line, with the one that was probably meant; None if nothing is."""
+    job, *rest = arguments or [""]
+    if job.startswith("-"):
+        return None
+    if job not in JOBS:
+        return f"job {job!r} is unknown, expected one of {', '.join(JOBS)}"
+    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(JOBS[job])]  # type: ignore[arg-type]
+    for word in rest:
+        name = word.partition("=")[0].replace("_", "-")
+        if (
+            name.startswith("--")
+            and name not in (*options, "--help")
+            and f"--{name.removeprefix('--no-')}" not in options
+        ):
+            near = difflib.get_close_matches(name[2:], [option[2:] for option in options], 1)
+            meant = f"did you mean --{near[0]}?" if near else f"see everywear {job} --help"
+            return f"{job} has no {name}; {meant}"
+    return None
 
 
 def _one_line(boxed: str) -> str:
@@ -598,7 +670,7 @@ def _one_line(boxed: str) -> str:
         if not line:
             break
         words.append(line)
-    return f"{' '.join(' '.join(words).split())}; see everywear --help"
+    return " ".join(" ".join(words).split())
 
 
 def bad_input() -> tuple[type[BaseException], ...]:
@@ -697,9 +769,7 @@ def _population(name: str, devices: str) -> Any:
         population = POPULATIONS[name]
     if not devices:
         return population
-    chosen = devices.split(",")
-    for device in chosen:
-        _known("vendor", device, VENDORS)
+    chosen = _list("vendor", devices, VENDORS)
     return dataclasses.replace(population, vendor_shares={device: 1 / len(chosen) for device in chosen})
 
 
@@ -726,16 +796,22 @@ def _pairs(text: str) -> dict[str, str] | None:
 
 
 def strangers(dataset: Any, model: Path) -> Any:
-    """The people of a dataset whom the model was not trained on: all, or its held-out tenth of its own dataset."""
+    """The people of a dataset whom the model was not trained on.
+
+    Raises:
+        UsageError: If there are none, or they are a maker's people, whom a federated model was trained on.
+    """
     from model.training import describe_model
 
-    made_by = describe_model(model).made_by
-    if made_by.data != dataset.manifest.sha256:
-        return dataset
-    held_out = dataset.split(made_by.seed, test_share=HELD_OUT_SHARE)["test"]
-    if not len(held_out):
-        raise UsageError(f"{model} was trained on everybody in {dataset.folder}; expected other people")
-    return held_out
+    origin = describe_model(model).made_by
+    if origin.experiment is not None and "simulated_for" in dataset.manifest.made_by:
+        maker = dataset.manifest.made_by["simulated_for"]
+        raise UsageError(f"{dataset.folder} holds the people of {maker}, on whom makers train; expected other people")
+    trained_on = set(origin.people)
+    others = [person for person, mark in dataset.marks().items() if mark not in trained_on]
+    if not others:
+        raise UsageError(f"{model} was trained on everybody in {dataset.folder}; expected other people or another seed")
+    return dataset.select(others)
 
 
 def _model_folder(out: Path) -> None:
@@ -753,6 +829,16 @@ def _model_folder(out: Path) -> None:
     if foreign:
         raise UsageError(f"{out}: holds {foreign[0]}; expected a new folder or an interrupted run's")
     out.mkdir(parents=True, exist_ok=True)
+
+
+def _list(what: str, text: str, among: Any) -> list[str]:
+    """Names separated by commas, each known and once."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        _known(what, name, among)
+        if names.count(name) > 1:
+            raise UsageError(f"{what} {name!r} stands twice")
+    return names
 
 
 def _known(what: str, name: str, among: Any) -> None:

@@ -37,7 +37,7 @@ from federated.server_app import last_round
 from federated.study.records import Records
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.generative import Row, evaluate
-from model.training import Origin, load_model, parameters, save_model, train, validation_loss
+from model.training import Origin, describe_model, load_model, parameters, save_model, train, validation_loss
 from model.windows import Days, Normaliser
 from privacy.ledger import Ledger, federation_epsilon
 from simulator.cohort import Cohort
@@ -200,7 +200,10 @@ def _warm_up(experiment: Experiment, folder: Path, records: Records, workers: in
     records.add("warm_up", "", content, time.monotonic() - started)
     examples = _examples(chain([dataset[0]], [dataset[len(dataset) // 2]]))
     records.add("examples", "public", {"days": examples}, 0.0)
-    save_model(home / "model", model, normaliser, Origin(experiment=experiment.digest, seed=experiment.seed))
+    marks = tuple(sorted(dataset.marks().values()))
+    save_model(
+        home / "model", model, normaliser, Origin(experiment=experiment.digest, seed=experiment.seed, people=marks)
+    )
     return normaliser
 
 
@@ -240,10 +243,11 @@ def _rounds(experiment: Experiment, folder: Path, back_end: BackEnd, watch: Watc
 
 
 def _finish_model(experiment: Experiment, folder: Path, normaliser: Normaliser) -> None:
-    model, _ = load_model(folder / "public" / "model")
+    public = folder / "public" / "model"
+    model, _ = load_model(public)
     _, theta = last_round(folder, experiment, model)
     unpack(model, theta)
-    save_model(folder / "model", model, normaliser, Origin(experiment=experiment.digest, seed=experiment.seed))
+    save_model(folder / "model", model, normaliser, describe_model(public).made_by)
 
 
 def _score(experiment: Experiment, folder: Path, records: Records, workers: int, watch: Watch) -> None:

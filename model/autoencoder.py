@@ -82,9 +82,11 @@ class Architecture:
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"architecture: {name}={getattr(self, name)} is not in [1, {most}]")
         if not 0 < self.window_minutes <= MINUTES_PER_DAY or self.window_minutes % self.patch_minutes:
-            raise ValueError(f"{self.window_minutes=} is not a multiple of {self.patch_minutes=} within a day")
+            raise ValueError(
+                f"window of {self.window_minutes} minutes is no multiple of {self.patch_minutes} up to a day"
+            )
         if MINUTES_PER_DAY % self.patch_minutes or self.patch_minutes % 10:
-            raise ValueError(f"{self.patch_minutes=} is not a multiple of 10 that divides a day")
+            raise ValueError(f"patch of {self.patch_minutes} minutes is no multiple of 10 that divides a day")
         for width, heads in ((self.width, self.heads), (self.decoder_width, self.decoder_heads)):
             if width % heads or width % 2:
                 raise ValueError(f"{width=} is odd or not a multiple of {heads=}")

@@ -245,12 +245,15 @@ class Origin:
     Attributes:
         seed: Of weights, batches and masks.
         data: Hash of the dataset it was trained on; None if it was a run's.
+        people: Marks of the people it was trained on (``Dataset.marks``), so that nobody is scored on whom it knows; of
+            a federated model the public people, since what marks a private person is private.
         experiment: Digest of the federated run it comes from; None if it was none.
         plan: How it was trained; None if the experiment says so.
     """
 
     seed: int
     data: str | None = None
+    people: tuple[str, ...] = ()
     experiment: str | None = None
     plan: TrainingPlan | None = None
 

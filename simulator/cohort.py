@@ -75,7 +75,7 @@ class Cohort:
             raise ValueError(f"Cohort.first_person={self.first_person} is below 0")
         if self.vendor is not None and self.vendor not in VENDORS:
             raise ValueError(f"Cohort.vendor={self.vendor!r} is none of {', '.join(VENDORS)}")
-        if (date.max - self.start).days < self.days:
+        if (date.max - self.start).days < self.days - 1:
             raise ValueError(f"Cohort.start={self.start} and {self.days} days go beyond {date.max}")
 
     def __len__(self) -> int:

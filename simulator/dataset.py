@@ -15,6 +15,7 @@ ways: person-days are written and read in groups of 32.
 """
 
 import contextlib
+import hashlib
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,6 +160,20 @@ class Dataset:
         side = np.digitize(np.asarray(place, dtype=np.float64), [test_share, test_share + validation_share])
         sides = {"train": 2, "test": 0} | ({"validation": 1} if validation_share > 0 else {})
         return {name: self.select(list(self.people["person"][side == number])) for name, number in sides.items()}
+
+    def marks(self) -> dict[str, str]:
+        """A short hash of each person's first recording, by person, as measured.
+
+        The same person of the same cohort has the same mark in any folder and under any name; two people share one by
+        chance only (64 bits).
+        """
+        first = self.index.groupby("person", sort=False)["day"].idxmin().sort_values().to_numpy()
+        days = Dataset(self._source, self.people, self.index.loc[first].reset_index(drop=True), self._places[first])
+        marks = {}
+        for recording in days:
+            seen = np.where(recording.observed, recording.values, np.float32(np.nan))
+            marks[recording.person] = hashlib.blake2b(seen.tobytes(), digest_size=8).hexdigest()
+        return marks
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Everything in memory, 187 kB a person-day.
@@ -309,6 +324,8 @@ def open_manifest(folder: Path) -> Manifest:
         DataError: If it is not, or was not written to its end.
     """
     path = folder / MANIFEST
+    if folder.is_file():
+        raise DataError(f"{folder}: is a file, expected a dataset folder; `everywear import` makes one of recordings")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected a dataset folder")
     if not path.is_file():

@@ -50,7 +50,8 @@ def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong, in one line: field, what was expected, what was found."""
     first = error.errors()[0]
     where = "".join(f"{step}." for step in first["loc"]).rstrip(".")
-    return f"{where}: {first['msg']}, found {first['input']!r:.80}" if where else str(first["msg"])
+    said = str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}, found {first['input']!r:.80}" if where else said
 
 
 def sync_folder(folder: Path) -> None:

@@ -186,6 +186,10 @@ BAD = {
     "report MISSING": "MISSING",
     "report PEOPLE": "experiment.json",
     "dance": "dance",
+    "simulate --persons 3 --days 1 --out OUT": "simulate has no --persons; see everywear simulate --help",
+    "simulate --poeple 3 --days 1 --out OUT": "simulate has no --poeple; did you mean --people?",
+    "simulte": "job 'simulte' is unknown",
+    "train PEOPLE/dataset.json --out OUT": "is a file",
     "": "simulate",
 }
 
@@ -251,6 +255,29 @@ def test_an_experiment_prints_as_one_json_object_and_runs_from_it(tmp_path: Path
     path = tmp_path / "tiny.json"
     path.write_text(words)
     assert result(capsys, "federate", str(path), "--print-experiment") == json.loads(words)
+
+
+def test_nobody_is_scored_whom_the_model_was_trained_on(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model, more, one = tmp_path / "model", tmp_path / "more", tmp_path / "one"
+    trained = result(capsys, "train", str(people), "--out", str(model), "--steps", "1", "--batch-windows", "2")
+    assert trained["steps"] == 1
+    result(capsys, "simulate", "--people", "9", "--days", "2", "--out", str(more))  # the same six, and three more
+    own = result(capsys, "evaluate", str(model), str(people), "--tasks", "random_imputation")
+    said = result(capsys, "evaluate", str(model), str(more), "--tasks", "random_imputation")
+    assert said["left_out"] == own["left_out"] == 6 - int(str(own["people"]))
+    assert said["people"] == 9 - int(str(said["left_out"]))
+    result(capsys, "simulate", "--people", "1", "--days", "1", "--out", str(one))
+    assert everywear.main(["evaluate", str(model), str(one)]) in (0, 2)
+    words = capsys.readouterr()
+    assert "random imputation" in words.out or "was trained on everybody" in words.err
+
+
+def test_a_maker_s_own_people_are_refused(whole: Path, capsys: Said) -> None:
+    makers_people = next((whole / "vendors").iterdir()) / "data"
+    assert everywear.main(["evaluate", str(whole / "model"), str(makers_people)]) == 2
+    assert "on whom makers train" in capsys.readouterr().err
+    assert everywear.main(["evaluate", str(whole / "model"), str(whole / "public" / "train")]) == 2
+    assert "was trained on everybody" in capsys.readouterr().err
 
 
 def test_rows_of_a_name_that_is_taken_and_of_an_unfinished_run_are_refused_before_scoring(
