@@ -51,7 +51,7 @@ _EFFORT_MINUTES: Final = 5.0  # min over which the effort counts that slows reco
 _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people recover faster
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)
 # Wander of a resting heart, by time constant; with the day's doings it autocorrelates as free-living Fitbit minutes do.
-_RATE_QUICK_BPM, _RATE_QUICK_MINUTES = 4.8, 1.5  # bpm, min: still minutes of Fitbit wearers autocorrelate .91, .82, .76
+_RATE_QUICK_BPM, _RATE_QUICK_MINUTES = 4.4, 1.5  # bpm, min: still minutes of Fitbit wearers autocorrelate .91, .82, .76
 _RATE_MINUTES_BPM, _RATE_MINUTES = 3.6, 8.0  # bpm, min: .58 at 10 min
 _RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 2.4, 50.0  # bpm, min: .37 at 30 min; SD of seated minutes 8.6 (norm)
 _RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.5, 300.0  # bpm, min: mood, what one has drunk; judgement
@@ -67,9 +67,11 @@ _MOST_RMSSD_MS: Final = 220.0  # ms, ceiling; judgement
 _STAGE_VAGAL: Final = (1.0, 1.0, 1.08, 0.88)  # factor by stage: deep over REM; judgement
 _AROUSAL_VAGAL_LOG: Final = -0.12  # ln(RMSSD) per unit of arousal: Stroop over rest 0.93 (Stress-Predict)
 _ALCOHOL_VAGAL_LOG: Final = -0.15  # ln(RMSSD) at a heavy peak, beside what heart rate does (norm rmssd_alcohol_high)
-_NIGHT_TO_NIGHT_LOG: Final = 0.19  # ln(RMSSD): CV between nights 0.21, lag 1 0.24 (LifeSnaps)
-_VAGAL_HOUR_LOG: Final = 0.12  # ln(RMSSD) within an hour; judgement
-_VAGAL_MINUTES_LOG: Final = 0.08  # ln(RMSSD) within minutes; judgement
+# Wander of vagal tone, ln(RMSSD) and min: nights differ by 0.21, lag 1 0.24 (norms rmssd_night_cv, rmssd_night_lag1);
+# within a day tone drifts for hours, as LSM-1's five-hour windows do (Table 3a): sizes by hour and minutes judgement.
+_VAGAL_DAYS_LOG, _VAGAL_DAYS_MINUTES = 0.14, 1800.0
+_VAGAL_HOURS_LOG, _VAGAL_HOURS_MINUTES = 0.30, 120.0
+_VAGAL_MINUTES_LOG, _VAGAL_MINUTES = 0.10, 12.0
 _WHITE_SHARE: Final = 0.16  # of squared RMSSD that is white; judgement
 _STAGE_LOW_OVER_HIGH: Final = (1.9, 1.1, 0.6, 1.9)  # LF/HF by stage: lying 1.5 to 2 [1]; deep sleep least, REM as awake
 _LOW_OVER_HIGH_LOG_STANDING: Final = 0.7  # ln(LF/HF) on the feet: twice (tilt studies in [1])
@@ -258,9 +260,10 @@ def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Floats,
     cut = slice(routine.lead_in_minutes - WARM_UP_MINUTES, None)
     start = first_minute + routine.lead_in_minutes - WARM_UP_MINUTES
     n = WARM_UP_MINUTES + MINUTES_PER_DAY
-    wandering = _NIGHT_TO_NIGHT_LOG * wander(key, _Lane.VAGAL_DAYS, 900.0, start, n)
-    wandering += _VAGAL_HOUR_LOG * wander(key, _Lane.VAGAL_HOUR, 60.0, start, n)
-    wandering += _VAGAL_MINUTES_LOG * wander(key, _Lane.VAGAL_MINUTES, 10.0, start, n)
+    wandering = _VAGAL_DAYS_LOG * wander(key, _Lane.VAGAL_DAYS, _VAGAL_DAYS_MINUTES, start, n)
+    wandering += _VAGAL_HOURS_LOG * wander(key, _Lane.VAGAL_HOUR, _VAGAL_HOURS_MINUTES, start, n)
+    wandering += _VAGAL_MINUTES_LOG * wander(key, _Lane.VAGAL_MINUTES, _VAGAL_MINUTES, start, n)
+    wandering -= 0.25 * _VAGAL_HOURS_LOG**2  # half of it averages out within a night, whose mean stays so
     breath = 1.0 + 0.08 * wander(key, _Lane.BREATH, 60.0, start, n)
     breath += 0.05 * wander(key, _Lane.BREATH_FAST, 2.0, start, n)
     rate = rate_bpm[cut].astype(np.float32)
