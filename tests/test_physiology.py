@@ -153,6 +153,31 @@ def test_arousal_speeds_the_heart_and_damps_vagal_tone() -> None:
     assert np.median(signal(tense, "scl")) > 1.1 * np.median(signal(calm, "scl"))
 
 
+@pytest.mark.parametrize(
+    ("name", "bpm"),
+    [("digesting", (5.0, 9.0)), ("alcohol", (7.0, 14.0)), ("fever", (15.0, 30.0))],  # norms hr_alcohol_high, hr_fever
+)
+def test_meals_drink_and_fever_speed_the_heart(name: str, bpm: tuple[float, float]) -> None:
+    full = np.ones(LEAD_IN + MINUTES_PER_DAY, dtype=np.float32)
+    plain, changed = embody(PERSON, quiet_day(), 1), embody(PERSON, quiet_day(**{name: full}), 1)
+    assert bpm[0] < (signal(changed, "heart_rate") - signal(plain, "heart_rate")).mean() < bpm[1]
+    assert np.median(signal(changed, "rmssd") / signal(plain, "rmssd")) < 0.95
+
+
+def test_a_few_steps_are_followed_with_the_hearts_own_delay() -> None:
+    walk = np.zeros(LEAD_IN + MINUTES_PER_DAY, dtype=np.float32)
+    walk[LEAD_IN + 600 : LEAD_IN + 603] = 0.25
+    rest, moved = (
+        heart_rate(PERSON, quiet_day(**c), KEY, clock(quiet_day()), -LEAD_IN) for c in ({}, {"intensity": walk})
+    )
+    extra = (moved - rest)[LEAD_IN + 600 :]
+    asked = 0.25 * (PERSON.max_hr_bpm - PERSON.resting_hr_bpm)
+    assert 0.25 * asked < extra[0] < 0.6 * asked  # half of a first minute goes by before the heart has followed
+    assert extra[0] < extra[1] < extra[2] < asked
+    assert 0.15 * asked < extra[3] < 0.7 * asked  # and the first minute of rest still shows the walk
+    assert abs(extra[10]) < 0.05 * asked
+
+
 @cache
 def people() -> dict[str, Floats]:
     """Truth of 40 people's days with what they did, pooled: arrays [40, 1440] by name."""
