@@ -155,6 +155,7 @@ def planted(person: int, day: int) -> Recording:
         "sdnn": np.full(1440, 50.0),
         "scl": np.where(asleep, 9.0, SCL[person]),
         "skin_temperature": np.where(asleep, 34.5, 32.0) + random.normal(0, 0.1, 1440),
+        "log_energy": np.full(1440, np.log(1500 * 0.05**2)),  # 0.05 g
         "altimeter_sd": np.where(steps > 0, ALTIMETER[person], 0.01),
     }
     for name, minutes in named.items():
@@ -286,6 +287,20 @@ PLANTED = [  # quantity, stratum, statistic, what it must be, within
     ("activity_step_rate", "activity=Walking", "median", 100.0, 1e-6),
     ("share_of_bout_starts_in_block", "activity=Running;hours=16-20;day=weekday", "share", 1.0, 1e-6),
     ("share_of_logged_mood_events", "mood=Calm", "share", 5 / 9, 1e-6),
+    ("share_of_logged_mood_events", "mood=Calm", "median", 5 / 9, 1e-6),
+    ("share_of_answered_days_with_mood", "mood=RELAXED", "share", 5 / 9, 1e-6),
+    ("hr_minus_rhr", "contrast=10min_after_walking/before", "median_ratio", None, 0.0),
+    ("rr_valid_share", "state=sleep;acc_sd=0.01-0.1g", "median", 0.95, 1e-6),
+    ("wrist_skin_temperature_rise_before_sleep_onset", "window=10min", "mean", 2.5, 0.1),
+    ("minutes_per_day_below_50_steps", "all", "mean", 1440 - WALKED.mean(), 1e-6),
+    ("mean_length_of_ge50_steps_per_min_bouts", "all", "mean", WALKED.mean(), 1e-6),
+    ("moderate_or_vigorous_minutes", "all", "mean", None, 0.0),
+    ("ppg_hr_minus_ecg_hr", "state=sleep", "mean", 0.0, 1e-6),
+    ("ppg_vs_ecg_hr", "state=wake", "correlation", 1.0, 1e-6),
+    ("hr", "state=seated_awake;span=55min", "sd_within_person", 1.0, 0.1),
+    ("resting_hr", "posture=seated;age=18-99", "mean", RESTING.mean() + 20 - 1.28, 0.3),
+    ("share_with_7_valid_days_of_7", "all", "share", 1.0, 1e-6),
+    ("steps_per_day", "contrast=day_with_CALM-without;within_person", "mean_difference", 0.0, 1e-6),
 ]
 
 

@@ -231,6 +231,9 @@ def _statistic(asked: Question, values: Sample, *, pooled: bool) -> Rows:
     if pooled or name == "share":
         if name == "median_share_of_hr_reserve":
             name = "median"
+        elif name == "median" and np.isin(values.values, (0.0, 1.0)).all():
+            name = "share"  # of yes and no there is no middle; with few events a person, nor of people's shares
+            asked.notes.append("share of all, in place of the median person's")
         estimate = person_estimates if "_of_person_" in name else _of_all
         return estimate(name, values, counts)
     return person_estimates(name, person_means(values), counts)
