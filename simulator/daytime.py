@@ -290,7 +290,7 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
         begin, length = canvas.start + 25.0 + (waking - 110.0) * dice.u(), 3.5 * math.exp(0.55 * dice.z())
         if canvas.free(begin, length):
             _stroll(
-                canvas, canvas.span(begin, min(length, 25.0)), person, dice.u() < LOGS_WALKS, 0.62 + 0.38 * dice.u()
+                canvas, canvas.span(begin, min(length, 25.0)), person, dice.u() < LOGS_WALKS, 0.74 + 0.28 * dice.u()
             )
 
 
@@ -313,7 +313,7 @@ def _nap(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> N
     u_any, u_block, z_clock, z_length = dice.u(), dice.u(), dice.z(), dice.z()
     chance = person.naps * (0.45 if today.works else 1.4) + 0.5 * today.fever
     # shares of nap time by clock: 9-11 h 0.34, 13-15 h 0.14, 15-17 h 0.19, 17-19 h 0.22 (norms nap_clock_*)
-    clock = 605.0 if u_block < 0.27 else 835.0 if u_block < 0.51 else 960.0 if u_block < 0.77 else 1070.0
+    clock = 605.0 if u_block < 0.27 else 835.0 if u_block < 0.46 else 960.0 if u_block < 0.77 else 1070.0
     if today.duty[1] > 1440.0:
         chance, clock = 0.6, today.duty[0] - 220.0  # judgement: most sleep before their first night
     begin, length = clock + 30.0 * z_clock, min(max(42.0 * math.exp(0.45 * z_length), 12.0), 120.0)

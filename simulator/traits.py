@@ -130,7 +130,7 @@ def draw_habits(
     by_age = -0.0027 * (age - 45.0) - 0.036 * max(age - 72.0, 0.0)
     by_body = 0.10 * (body.male - 0.33) - 0.015 * (bmi - 28.0)
     by_health = -0.07 * anxiety - 0.06 * conditions["hypertension"]  # norms anx_steps 0.93, htn_steps 0.91 with BMI
-    walking = -0.13 + by_age + by_body + by_health + 0.27 * body.vigour + 0.27 * z_walk
+    walking = -0.18 + by_age + by_body + by_health + 0.27 * body.vigour + 0.27 * z_walk
     # bouts/week other than walks: mean 1.25 (norms act_ls_*, atus_any), most people fewer
     exercise = 0.85 * math.exp(0.45 * body.vigour + 0.75 * z_exercise - 0.012 * (age - 45.0))
     commute = pick(
