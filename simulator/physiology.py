@@ -228,7 +228,7 @@ def _follow(
     effort = tired = followed = 0.0
     effort_step, tired_step = 1.0 - np.exp(-1.0 / _EFFORT_MINUTES), 1.0 - np.exp(-1.0 / _DRIFT_MINUTES)
     for m in range(level.size):
-        stage, intensity = stages[m], np.float64(intensities[m])
+        stage, intensity = stages[m], float(intensities[m])
         calm = float(_STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir[m])
         if stage == _AWAKE:
             calm += float(_SEATED_BPM + _STANDING_BPM * upright[m] + _AROUSAL_BPM * arousal[m])
@@ -239,8 +239,8 @@ def _follow(
         seconds = _ON_SECONDS[0] + _ON_SECONDS[1] * intensity
         if asked < followed:
             seconds = (_OFF_SECONDS[0] + _OFF_SECONDS[1] * effort) * recovery
-        effort += effort_step * (intensity - effort)
-        tired += tired_step * (intensity - tired)
+        effort += float(effort_step * (intensity - effort))
+        tired += float(tired_step * (intensity - tired))
         mean, followed = approach(followed, asked, seconds / 60.0)
         free = _STAGE_WANDER[stage] * wandering[m] + _STAGE_QUICK[stage] * quick[m]
         out[m] = level[m] + mean + _DRIFT_SHARE * reserve * tired + (1.0 - intensity) * free
@@ -267,9 +267,8 @@ def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Floats,
     breath = 1.0 + 0.08 * wander(key, _Lane.BREATH, 60.0, start, n)
     breath += 0.05 * wander(key, _Lane.BREATH_FAST, 2.0, start, n)
     rate = rate_bpm[cut].astype(np.float32)
-    stage, intensity, upright, arousal, alcohol = (
-        values[cut] for values in (routine.stage, routine.intensity, routine.upright, routine.arousal, routine.alcohol)
-    )
+    stage, intensity, upright = routine.stage[cut], routine.intensity[cut], routine.upright[cut]
+    arousal, alcohol = routine.arousal[cut], routine.alcohol[cut]
     # Functions by NumPy in single precision, where many are computed at once; then one pass over the minutes.
     asleep_bpm = np.float32(person.resting_hr_bpm + _STAGE_BPM[int(Stage.LIGHT)])
     log_factor = np.float32(_VAGAL_LOG_PER_BPM) * np.maximum(rate - asleep_bpm, np.float32(-12.0))
