@@ -108,6 +108,9 @@ def _named(rows: NDArray[np.float32]) -> dict[str, Singles]:
     return {name: rows[_ROW[name]] for name in FEATURES}
 
 
+_LEAST_CORRELATION: Final = 4e-4  # just above the bottom of jerk_ratio's range, exp(-8)
+
+
 @compiled
 def _correlation(hertz: float) -> float:
     """Lag-1 autocorrelation at 25 Hz of noise with this root mean square frequency.
@@ -233,7 +236,9 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
         turned = min(across + third - 2.0 * rest, 0.5)
         level = lift * (1.0 - turned) + 0.5 * (1.0 - lift) * turned
 
-        rows[0, i] = (gait_first * of_gait + arm_first * of_arm + rest * of_rest) / first
+        # vibration above a quarter of the sample rate correlates negatively; the feature is the size
+        lagged = gait_first * of_gait + arm_first * of_arm + rest * of_rest
+        rows[0, i] = max(abs(lagged) / first, _LEAST_CORRELATION)
         rows[1, i] = SAMPLES_PER_MINUTE * along
         rows[2, i] = max(first, third) / min(min(along, across), third)
         rows[3, i] = first / along

@@ -36,8 +36,9 @@ from simulator.skin import skin_conductance, skin_temperature
 _CIRCADIAN_BPM: Final = 3.2  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
 _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
-_STAGE_BPM: Final = (0.0, -3.0, -4.4, -0.8)  # bpm awake, light, deep, REM: 3-4 below resting, REM 3 above deep (norms)
-_SEATED_BPM: Final = 0.5  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
+_STAGE_BPM: Final = (0.0, -5.0, -6.4, -2.8)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
+_NIGHT_BPM: Final = -3.0  # bpm over resting, a night's mean with all that stirs in it (norm hr_over_rhr_sleep)
+_SEATED_BPM: Final = 1.6  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
 _STANDING_BPM: Final = 1.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
@@ -188,7 +189,7 @@ def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, 
     angle = (clock_hours - _CIRCADIAN_PEAK_HOURS).astype(np.float32) * np.float32(np.pi / 12.0)
     level += _CIRCADIAN_BPM * np.cos(angle)
     level -= _CIRCADIAN_BPM * np.cos((_RESTING_CLOCK_HOURS - _CIRCADIAN_PEAK_HOURS) * np.pi / 12.0)
-    level += _ALCOHOL_BPM * routine.alcohol + _FEVER_BPM * routine.fever
+    level += _ALCOHOL_BPM * routine.alcohol_arousal + _FEVER_BPM * routine.fever
     level += person.resting_hr_bpm
     reserve = person.max_hr_bpm - person.resting_hr_bpm
     recovery = float(np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6))
@@ -270,7 +271,7 @@ def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Floats,
     stage, intensity, upright = routine.stage[cut], routine.intensity[cut], routine.upright[cut]
     arousal, alcohol = routine.arousal[cut], routine.alcohol[cut]
     # Functions by NumPy in single precision, where many are computed at once; then one pass over the minutes.
-    asleep_bpm = np.float32(person.resting_hr_bpm + _STAGE_BPM[int(Stage.LIGHT)])
+    asleep_bpm = np.float32(person.resting_hr_bpm + _NIGHT_BPM)
     log_factor = np.float32(_VAGAL_LOG_PER_BPM) * np.maximum(rate - asleep_bpm, np.float32(-12.0))
     log_factor -= np.float32(_AROUSAL_VAGAL_LOG) * arousal + np.float32(_ALCOHOL_VAGAL_LOG) * alcohol
     tone_ms = np.float32(person.rmssd_night_ms) * np.exp(wandering.astype(np.float32) - log_factor)

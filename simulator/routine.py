@@ -34,6 +34,9 @@ _DIGESTED: Final = 1.7177 * (np.exp(-np.arange(DIGESTION_MINUTES) / 60) - np.exp
 """1 at its highest, after 21 minutes; a quarter of that after two hours: judgement after postprandial heart rate."""
 _STAGES: Final = tuple(stage.name.lower() for stage in Stage)
 _MINUTES: Final = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY)
+AROUSAL_MINUTES: Final = (
+    180.0  # min, over which arousal after drinking fades; heart rate is still raised after 3 h asleep
+)
 SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
 
@@ -63,6 +66,7 @@ class Routine:
             about two hours; 1 is a large meal at its height, a snack 0.3.
         alcohol: float32 in [0, 1], blood alcohol as a share of a heavy evening's peak (about 0.1 % by volume, five
             drinks); it falls at a constant rate through the night that follows.
+        alcohol_arousal: float32 in [0, 1], what drinking leaves of arousal, which outlasts the alcohol itself.
         fever: float32 in [0, 1], how ill the body is: 0 on nearly all days, 1 on a day of high fever (39.5 degC).
         nights: (lights out, getting up) of the night that ends on this day and of the next, minutes relative to
             midnight of the day, whether or not the arrays reach that far; empty if unknown.
@@ -83,6 +87,7 @@ class Routine:
     exercising: NDArray[np.bool_]
     digesting: NDArray[np.float32]
     alcohol: NDArray[np.float32]
+    alcohol_arousal: NDArray[np.float32]
     fever: NDArray[np.float32]
     events: tuple[Event, ...]
     nights: tuple[tuple[int, int], ...] = ()
@@ -148,6 +153,7 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feveri
         tracks[2, into] = night.arm_motion[out]
         tracks[7, into] = night.bed_celsius
     intensity, cadence, arm_motion, upright, climb, pressure_noise, arousal, ambient = tracks
+    alcohol, alcohol_arousal = _drink(evening, waking)
     return Routine(
         lead_in_minutes=LEAD_IN_MINUTES,
         stage=codes[0],
@@ -163,7 +169,8 @@ def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feveri
         water=flags[0],
         exercising=flags[1],
         digesting=_digest(evening, waking),
-        alcohol=_drink(evening, waking),
+        alcohol=alcohol,
+        alcohol_arousal=alcohol_arousal,
         fever=feverish,
         events=_diary(evening, last, waking, coming),
         nights=(
@@ -191,15 +198,16 @@ def _digested(meals: Floats, curve: Floats) -> NDArray[np.float32]:
 
 
 def _drink(evening: Waking, waking: Waking) -> NDArray[np.float32]:
-    """``Routine.alcohol`` of two evenings: up while somebody drinks, down at a constant rate."""
-    out = np.zeros(LEAD_IN_MINUTES + MINUTES_PER_DAY, dtype=np.float32)
+    """``Routine.alcohol`` and ``alcohol_arousal`` of two evenings, float32 [2, minutes]."""
+    out = np.zeros((2, LEAD_IN_MINUTES + MINUTES_PER_DAY), dtype=np.float32)
     for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
         if piece.drink is None:
             continue
         begin, minutes, dose = piece.drink
         since = _MINUTES - (round(begin) + shift)
-        level = np.minimum(dose * since / minutes, dose - SOBERING_PER_MINUTE * (since - minutes))
-        out = np.maximum(out, level.astype(np.float32))
+        rising, after = dose * since / minutes, np.maximum(since - minutes, 0.0)
+        falling = np.stack([dose - SOBERING_PER_MINUTE * after, dose - dose * after / AROUSAL_MINUTES])
+        out = np.maximum(out, np.minimum(rising, falling).astype(np.float32))
     return out
 
 

@@ -20,9 +20,7 @@ from simulator.routine import Routine
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS
 from simulator.vendors import Vendor
 
-_MISS_PER_G: Final = (
-    210.0  # on the odds of missing a beat, per g of motion: rr_valid .9 asleep, .62 seated, .22 walking
-)
+_MISS_PER_G: Final = 380.0  # on the odds of missing a beat, per g of motion (norms rrvalid_*: .9 asleep, .22 walking)
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
 _JITTER_MS_PER_BPM: Final = 2.0  # ms of a beat's place per bpm of ``heart_rate_error_bpm``; judgement
 _JITTER_PER_G: Final = 8.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
@@ -96,7 +94,7 @@ def found_share(vendor: Vendor, motion_g: Floats, water: NDArray[np.bool_]) -> F
     >>> from simulator.vendors import VENDORS
     >>> motion_g = np.array([0.004, 0.025, 0.1, 0.2, 0.8])  # asleep, seated, light, walking, running
     >>> found_share(VENDORS["fitbit-sense-2"], motion_g, np.zeros(5, dtype=bool)).round(2).tolist()
-    [0.86, 0.65, 0.34, 0.21, 0.06]
+    [0.82, 0.52, 0.23, 0.13, 0.04]
     """
     odds = (1.0 - vendor.valid_beats) * (1.0 + _MISS_PER_G * motion_g) * np.where(water, _WET_MISS, 1.0)
     return vendor.valid_beats / np.maximum(vendor.valid_beats + odds, 1e-9)

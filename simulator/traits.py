@@ -204,7 +204,7 @@ def draw_heart(
     # (NHANES 2009-12, adjusted; self-reports are half treated, so 1.5); anxiety +1.5; fitness share -0.45 (norms)
     resting = 64.9 - 2.7 * body.male - 0.0030 * (age - 45.0) ** 2 + 0.15 * (bmi - 28.0)
     resting += 1.5 * conditions["hypertension"] + 1.5 * conditions["anxiety"] - 3.2 * active
-    resting += 2.2 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 5.6 * z_rest
+    resting += 1.5 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 5.6 * z_rest
     # ln(ms): night medians 52, 43, 34, 28, 24, 23 by decade from 20-29 (Oura and Fitbit tables, recalled); SD of ln 0.4
     # (LifeSnaps); hypertension -0.12, anxiety g -0.3 (Chalmers 2014)
     young = min(max(age, 20.0), 72.0)

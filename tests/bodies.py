@@ -60,6 +60,7 @@ def quiet_day(**changed: Any) -> Routine:
             exercising=no,
             digesting=zeros,
             alcohol=zeros,
+            alcohol_arousal=zeros,
             fever=zeros,
             events=(),
         ),

@@ -165,3 +165,11 @@ def test_what_the_arm_does_persists() -> None:
         assert within < 0.65, f"{name}: {within:.2f} of the variance lies within windows"
         rough = np.diff(blocks, axis=1).var() / 2.0 / blocks.var()
         assert rough < 0.22, f"{name}: {rough:.2f} of the variance is new in each minute"
+
+
+def test_vibration_that_correlates_negatively_still_has_a_jerk_ratio() -> None:
+    person = POPULATIONS["lsm1"].person(1, 163)  # drives at 18:19 over a road that shakes above a quarter of 25 Hz
+    key = time_key(person.seed, person.index, "body")
+    features, _ = accelerometer(live(person, 0, START), key, 0)
+    assert np.isfinite(features["jerk_ratio"]).all()
+    assert features["jerk_ratio"].min() >= SIGNALS[INDEX["jerk_ratio"]].low

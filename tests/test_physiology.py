@@ -155,7 +155,11 @@ def test_arousal_speeds_the_heart_and_damps_vagal_tone() -> None:
 
 @pytest.mark.parametrize(
     ("name", "bpm"),
-    [("digesting", (5.0, 9.0)), ("alcohol", (7.0, 14.0)), ("fever", (15.0, 30.0))],  # norms hr_alcohol_high, hr_fever
+    [
+        ("digesting", (5.0, 9.0)),
+        ("alcohol_arousal", (7.0, 14.0)),
+        ("fever", (15.0, 30.0)),
+    ],  # norms hr_alcohol_high, hr_fever
 )
 def test_meals_drink_and_fever_speed_the_heart(name: str, bpm: tuple[float, float]) -> None:
     full = np.ones(LEAD_IN + MINUTES_PER_DAY, dtype=np.float32)
