@@ -690,7 +690,7 @@ def in_words(result: Result) -> str:
         if isinstance(value, list) and len(value) > 8:
             value = f"{len(value)} (see --json)"
         elif isinstance(value, Mapping):
-            value = ", ".join(f"{key} {_short(item)}" for key, item in value.items())
+            value = ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "none"
         lines.append(f"{name.replace('_', ' ')}: {_short(value)}")
     return "\n".join(lines)
 
@@ -808,7 +808,8 @@ def strangers(dataset: Any, model: Path) -> Any:
         maker = dataset.manifest.made_by["simulated_for"]
         raise UsageError(f"{dataset.folder} holds the people of {maker}, on whom makers train; expected other people")
     trained_on = set(origin.people)
-    others = [person for person, mark in dataset.marks().items() if mark not in trained_on]
+    marks = dataset.marks()
+    others = [person for person in dataset.people["person"] if marks.get(person) not in trained_on]
     if not others:
         raise UsageError(f"{model} was trained on everybody in {dataset.folder}; expected other people or another seed")
     return dataset.select(others)

@@ -307,7 +307,7 @@ class HeldOut:
 
     def recordings(self, workers: int = 1) -> Iterator[Recording]:
         """All person-days, maker by maker."""
-        return chain.from_iterable(cohort.recordings(workers) for cohort in self._cohorts())
+        return chain.from_iterable(cohort.recordings(_useful(workers, len(cohort))) for cohort in self._cohorts())
 
     def people_table(self) -> pd.DataFrame:
         """All people."""

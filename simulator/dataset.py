@@ -162,17 +162,22 @@ class Dataset:
         return {name: self.select(list(self.people["person"][side == number])) for name, number in sides.items()}
 
     def marks(self) -> dict[str, str]:
-        """A short hash of each person's first recording, by person, as measured.
+        """A short hash of each person's first recording that holds anything, by person, as measured.
 
         The same person of the same cohort has the same mark in any folder and under any name; two people share one by
-        chance only (64 bits).
+        chance only (64 bits). Whoever has no observed cell at all has none.
         """
-        first = self.index.groupby("person", sort=False)["day"].idxmin().sort_values().to_numpy()
-        days = Dataset(self._source, self.people, self.index.loc[first].reset_index(drop=True), self._places[first])
-        marks = {}
-        for recording in days:
-            seen = np.where(recording.observed, recording.values, np.float32(np.nan))
-            marks[recording.person] = hashlib.blake2b(seen.tobytes(), digest_size=8).hexdigest()
+        marks: dict[str, str] = {}
+        order = self.index.sort_values(["person", "day"]).groupby("person", sort=False).cumcount()
+        for number in range(int(order.max()) + 1 if len(order) else 0):
+            rows = np.sort(order.index[(order == number) & ~self.index["person"].isin(marks)].to_numpy())
+            if not len(rows):
+                break
+            days = Dataset(self._source, self.people, self.index.iloc[rows].reset_index(drop=True), self._places[rows])
+            for recording in days:
+                if recording.observed.any():
+                    seen = np.where(recording.observed, recording.values, np.float32(np.nan))
+                    marks[recording.person] = hashlib.blake2b(seen.tobytes(), digest_size=8).hexdigest()
         return marks
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

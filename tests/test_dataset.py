@@ -458,3 +458,13 @@ def test_where_you_stand_is_not_replaced(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(DataError, match="cannot be replaced"):
         write_dataset(Path(), [], pd.DataFrame({"person": ["a"]}))
     assert tmp_path.is_dir()
+
+
+def test_marks_know_a_person_in_any_folder_and_pass_over_empty_days(tmp_path: Path) -> None:
+    empty, full = made_up(0, 0, missing=1.0), made_up(0, 1)
+    people = pd.DataFrame({"person": ["p000", "p001", "renamed"]})
+    write_dataset(tmp_path / "one", [empty, full, made_up(0, 2), made_up(1, 0, missing=1.0)], people)
+    write_dataset(tmp_path / "other", [dataclasses.replace(full, person="renamed"), made_up(1, 3)], people)
+    one, other = open_dataset(tmp_path / "one").marks(), open_dataset(tmp_path / "other").marks()
+    assert set(one) == {"p000"}  # nothing could tell the other two
+    assert other["renamed"] == one["p000"] != other["p001"]
