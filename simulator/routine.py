@@ -34,9 +34,7 @@ _DIGESTED: Final = 1.7177 * (np.exp(-np.arange(DIGESTION_MINUTES) / 60) - np.exp
 """1 at its highest, after 21 minutes; a quarter of that after two hours: judgement after postprandial heart rate."""
 _STAGES: Final = tuple(stage.name.lower() for stage in Stage)
 _MINUTES: Final = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY)
-AROUSAL_MINUTES: Final = (
-    180.0  # min, over which arousal after drinking fades; heart rate is still raised after 3 h asleep
-)
+AROUSAL_MINUTES: Final = 540.0  # min, over which arousal after drinking fades: all night (Pietila 2018, hr_alcohol_*)
 SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
 
