@@ -301,9 +301,11 @@ class Train(Job):
                 checkpoint=self.out / "checkpoint.safetensors",
                 progress=lambda step, loss: bar(step + 1, f"loss {loss:.3f}"),
             )
-        held_out = Days.load(parts["test"], normaliser) if len(parts["test"]) else None
-        judged = held_out is not None and len(held_out.usable(self.window_minutes))
-        loss = validation_loss(model, held_out, plan, seed=self.seed) if held_out is not None and judged else None
+        loss = None
+        if len(parts["test"]):
+            held_out = Days.load(parts["test"], normaliser)
+            if len(held_out.usable(self.window_minutes)):
+                loss = validation_loss(model, held_out, plan, seed=self.seed)
         save_model(
             self.out,
             model,

@@ -205,10 +205,10 @@ class Experiment:
                 number is out of its range.
         """
         p = self.protection
-        if p.noise == "off":
-            return self
         for maker in self.makers:  # the other numbers first: calibrating with an absurd one may take for ever
             replace(self, protection=replace(p, noise_multiplier=p.noise_multiplier or 1.0)).plan(maker)
+        if p.noise == "off":
+            return self
         if p.noise_multiplier != 0:
             spent = self.plan(self.makers[0]).epsilon()
             if spent > p.epsilon:

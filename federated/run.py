@@ -135,8 +135,6 @@ def begin(experiment: Experiment, folder: Path) -> Experiment:
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder}: is not empty and not a run folder; expected a new folder or one to go on with")
     experiment = experiment.resolved()
-    for maker in experiment.makers:
-        experiment.plan(maker)  # says what is impossible now rather than after the warm start
     write_whole(path, experiment.to_json().encode())
     return experiment
 
