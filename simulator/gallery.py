@@ -59,6 +59,12 @@ _GAPS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.BATTERY_EMPTY: ("battery empty", "#d8c7ac"),
     Reason.NOT_RECORDED: ("not recorded", "#dddddd"),
     Reason.OUT_OF_RANGE: ("out of range", "#aaaaaa"),
+    Reason.LOOSE_FIT: ("worn loosely", "#d5efe3"),
+    Reason.POWER_SAVING: ("saving power", "#ecd9c6"),
+    Reason.NOT_SYNCED: ("not synchronised", "#cfe3e4"),
+    Reason.SENSOR_FAILED: ("sensor failed", "#e5b3b5"),
+    Reason.TOO_COLD: ("too cold", "#cdd5fb"),
+    Reason.DROPPED_OUT: ("stopped wearing it", "#c9c9c9"),
 }
 _SLEEP, _EXERCISE = "#33518a", "#2f9e44"
 _ROOM: Final = 0.88  # of a lane's height that its signal uses

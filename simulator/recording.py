@@ -32,6 +32,12 @@ class Reason(IntEnum):
     BATTERY_EMPTY = 6  # ran flat
     NOT_RECORDED = 7  # imported data: missing for a reason that nobody wrote down
     OUT_OF_RANGE = 8  # imported data: a value outside the physical range
+    LOOSE_FIT = 9  # the strap was too loose for optics and electrodes to touch the skin
+    POWER_SAVING = 10  # optics and electrodes switched off to save what was left of the battery
+    NOT_SYNCED = 11  # overwritten in the watch's memory before a phone fetched it
+    SENSOR_FAILED = 12  # broken for the rest of the recording
+    TOO_COLD = 13  # no pulse under cold skin, or a watch colder than it works in
+    DROPPED_OUT = 14  # the person has stopped wearing the watch for good
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,12 @@ REASON_COLOURS: Final[Mapping[Reason, str]] = {
     Reason.BATTERY_EMPTY: "#8d5524",
     Reason.NOT_RECORDED: "#7fbf9b",
     Reason.OUT_OF_RANGE: "#d1477a",
+    Reason.LOOSE_FIT: "#52b788",
+    Reason.POWER_SAVING: "#bc8034",
+    Reason.NOT_SYNCED: "#2a9d8f",
+    Reason.SENSOR_FAILED: "#9d0208",
+    Reason.TOO_COLD: "#4361ee",
+    Reason.DROPPED_OUT: "#555555",
 }
 UNITS: Final[Mapping[str, str]] = {"degC": "°C", "uS": "µS", "uS/min": "µS/min"}
 ABBREVIATIONS: Final[Mapping[str, str]] = {

@@ -44,6 +44,12 @@ _GAP_COLOURS: Final[Mapping[Reason, str]] = {
     Reason.BATTERY_EMPTY: "#8c6d46",
     Reason.NOT_RECORDED: "#bfbfbf",
     Reason.OUT_OF_RANGE: "#444444",
+    Reason.LOOSE_FIT: "#7fc8a9",
+    Reason.POWER_SAVING: "#d4a373",
+    Reason.NOT_SYNCED: "#5f9ea0",
+    Reason.SENSOR_FAILED: "#9d0208",
+    Reason.TOO_COLD: "#4361ee",
+    Reason.DROPPED_OUT: "#777777",
 }
 _SHOWN: Final = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
 
