@@ -31,7 +31,7 @@ def day_of(recording: Recording, states: dict[str, Mask], age_years: float) -> d
     heart_rate, steps = seen(recording, "heart_rate"), seen(recording, "steps")
     beats = ~np.isnan(heart_rate)
     weekday = recording.date.weekday()
-    any_cell = recording.observed.any()
+    any_cell = np.delete(recording.observed, INDEX["on_wrist"], axis=0).any()  # that it is off is no data of a person
     day: dict[str, float] = {
         "day": recording.day,
         "weekday": weekday,
@@ -86,12 +86,15 @@ def _intensity(steps: Minutes, heart_rate: Minutes, states: dict[str, Mask], age
 
 
 def _sdnn_24h(recording: Recording) -> float:
-    """Spread of all beats of the day, from that within the minutes and that between them."""
-    within, level = seen(recording, "sdnn").astype(np.float64), seen(recording, "rr_mean").astype(np.float64)
-    there = ~np.isnan(within) & ~np.isnan(level)
-    if there.sum() < SDNN_LEAST_MINUTES:
+    """Spread of all beats of the day, from that within the minutes and that between them.
+
+    The latter is told by heart rate, which a watch has in motion too: norms are of Holter recordings, which lose none.
+    """
+    within, rate = seen(recording, "sdnn").astype(np.float64), seen(recording, "heart_rate").astype(np.float64)
+    within, between = within[~np.isnan(within)], 60000 / rate[rate > 0]  # ms
+    if min(len(within), len(between)) < SDNN_LEAST_MINUTES:
         return np.nan
-    return float(np.sqrt((within[there] ** 2).mean() + level[there].var()))
+    return float(np.sqrt((within**2).mean() + between.var()))
 
 
 def _lowest_stable(heart_rate: Minutes, where: Mask) -> float:

@@ -14,7 +14,7 @@ from simulator.realism.norms import Norm, choose_people, contrast, group
 from simulator.realism.observing import Observations
 from simulator.realism.quantities import PERSON_QUANTITIES, POOLED, day_sample, person_sample
 from simulator.realism.question import Estimate, Question, number
-from simulator.realism.standards import cohort_weights
+from simulator.realism.standards import OF_QUANTITY, cohort_weights
 from simulator.realism.statistics import (
     Counts,
     NotComputableError,
@@ -83,7 +83,7 @@ class Estimator:
         keys, notes = dict(norm.stratum), list[str]()
         if norm.quantity.startswith("cohort_share_"):
             return self._share_of_cohort(norm, keys)
-        cohort = keys.get("cohort", "")
+        cohort = keys.get("cohort") or OF_QUANTITY.get(norm.quantity, "")
         keep = choose_people(keys, self.seen, notes)
         asked = Question(norm=norm, seen=self.seen, counts=self.counts, keys=keys, keep=keep, notes=notes)
         if norm.quantity not in ("age", "bmi"):  # the facts that people would be reweighted by
@@ -222,6 +222,10 @@ def _statistic(asked: Question, values: Sample, *, pooled: bool) -> Rows:
         own = person_spread(values, lambda own: float(own.std(ddof=1) / own.mean()), MIN_DAYS)
         return quantile(asked.enough(own), counts, 0.5)
     if name == "lag1_day_autocorrelation":
+        if asked.norm.quantity == "resting_hr":
+            raise NotComputableError(
+                "makers smooth their resting heart rate over days; a value a night is not smoothed"
+            )
         if not len(values.row):
             raise NotComputableError("not a quantity of days")
         lagged = lag1_of_days(values, asked.seen.days["day"].to_numpy(dtype=np.float64))

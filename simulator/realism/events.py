@@ -28,7 +28,8 @@ _LABELS: Final = {
 }
 _CAN_BE_LOGGED: Final = frozenset(activity.name.lower().replace("_", "") for activity in Activity)
 _GROUPS: Final[Mapping[str, frozenset[str]]] = {  # classes of trackers and diaries -> ours that fall under them
-    "workout": frozenset({"strength", "weightlifting"}),  # Fitbit's word for what is nothing else: mostly the gym
+    # Fitbit's word for training that it has no other word for
+    "workout": frozenset({"strength", "weightlifting", "rowingmachine", "stairclimber", "spinning"}),
     "circuittraining": frozenset({"hiit"}),
     "aerobicworkout": frozenset({"aerobicsdance", "hiit", "martialarts"}),  # Fitbit SmartTrack: dance, cardio kickbox
     "aerobics": frozenset({"aerobicsdance"}),
@@ -39,13 +40,12 @@ _GROUPS: Final[Mapping[str, frozenset[str]]] = {  # classes of trackers and diar
 }
 _STEADY: Final = frozenset({"running", "biking", "elliptical", "rowingmachine", "stairclimber", "hiking", "spinning"})
 _MOODS: Final = frozenset({"content", "frustrated", "excited", "calm", "stressed"})  # LSM-1, Table 19
-_MOOD_WORDS: Final[Mapping[str, frozenset[str]]] = {  # of LifeSnaps' questionnaire
-    "tense": frozenset({"stressed", "frustrated"}),
-    "tense_anxious": frozenset({"stressed", "frustrated"}),
+_MOOD_WORDS: Final[Mapping[str, frozenset[str]]] = {  # LifeSnaps' questionnaire: those of the five next to its words
+    "tense": frozenset({"stressed"}),
+    "tense_anxious": frozenset({"stressed"}),
     "happy": frozenset({"content", "excited"}),
     "relaxed": frozenset({"calm"}),
     "rested_relaxed": frozenset({"calm"}),
-    "alert": frozenset({"excited"}),
 }
 
 
@@ -94,6 +94,21 @@ def bouts_of(seen: Observations, kind: str) -> pd.DataFrame:
     return bouts
 
 
+def exercise_of(seen: Observations) -> pd.DataFrame:
+    """Deliberate exercise, logged or not, as a diary would tell it; without one, what was logged but walks.
+
+    Walks log themselves, so that a log alone does not tell which were for exercise.
+
+    Raises:
+        NotComputableError: If there is neither.
+    """
+    done = seen.bouts[seen.bouts["kind"] == "exercise"]
+    if len(done):
+        return done
+    logged = bouts_of(seen, "activity")
+    return logged[logged["label"] != "walking"]
+
+
 def activity_labels(seen: Observations, name: str) -> frozenset[str]:
     """The labels under which a dataset knows an activity; norms name some groups that hold several.
 
@@ -118,7 +133,7 @@ def moods(name: str) -> frozenset[str]:
     if plain in _MOODS:
         return frozenset({plain})
     if plain not in _MOOD_WORDS:
-        raise NotComputableError(f"the five moods logged hold nothing like {name!r}")
+        raise NotComputableError(f"a mood that people told of themselves; the five logged hold nothing like {name!r}")
     return _MOOD_WORDS[plain]
 
 
@@ -218,11 +233,13 @@ def in_hours(hour: "pd.Series[float]", first: float, last: float) -> "pd.Series[
 
 
 def _female_share(seen: Observations, keys: Keys) -> Sample:
-    bouts = _bouts_of_activity(seen, keys)
+    """1 for a woman, 0 for a man, of those who do it on a day."""
+    labels, bouts = activity_labels(seen, asked(keys, "activity")), exercise_of(seen)
     if "sex" not in seen.people:
         raise NotComputableError("people.parquet has no column 'sex'")
-    people = np.unique(bouts["person"].to_numpy(dtype=np.int64))
-    return sample((seen.people["sex"].to_numpy()[people] == "female").astype(np.float64), people)
+    days = bouts[bouts["label"].isin(list(labels))].drop_duplicates("day_row")
+    female = seen.people["sex"].to_numpy()[days["person"].to_numpy(dtype=np.int64)] == "female"
+    return _of(days, female.astype(np.float64))
 
 
 def _naps(seen: Observations) -> pd.DataFrame:

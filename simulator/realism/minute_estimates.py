@@ -46,7 +46,7 @@ HERE: Final = {  # quantity of minutes -> (the values it is made of, their state
     "shannon_entropy_rr": ("shannon_entropy_rr", "still"),
     "shannon_entropy_rr_diff": ("shannon_entropy_rr_diff", "still"),
     "wrist_scl": ("wrist_scl", "awake"),
-    "cadence_in_purposeful_walking": ("cadence", "walking"),
+    "cadence_in_purposeful_walking": ("cadence", "striding"),
     "cadence_in_running": ("cadence", "running"),
 }
 BETWEEN: Final = {"hr_rem_minus_deep_sleep": ("hr", "rem-deep")}  # a contrast that the quantity's name holds
@@ -169,9 +169,10 @@ def _in_state(asked: Question, name: str, where: str) -> Rows:
         "lag1_minute_autocorrelation": found.lag1,
     }
     if statistic in per_person:
-        return quantile(sample(per_person[statistic], found.people).of_people(asked.keep), asked.counts, 0.5)
+        own = sample(per_person[statistic], found.people).of_people(asked.keep)
+        return quantile(asked.enough(own), asked.counts, 0.5)
     if statistic == "sd_of_ln_between_person":
-        return sd(sample(found.ln_mean, found.people).of_people(asked.keep), asked.counts)
+        return sd(asked.enough(sample(found.ln_mean, found.people).of_people(asked.keep)), asked.counts)
     middles = _middles(asked, name, where)
     middles = sample(middles.values + shift, middles.person)
     plain = statistic.replace("_of_person_medians", "").replace("_of_person_means", "")

@@ -21,16 +21,17 @@ VIGOROUS: Final = frozenset(  # >= 7 MET, Compendium 2024
     {"running", "hiit", "spinning", "stairclimber", "rowingmachine", "martialarts", "swimming"}
 )
 SAMPLES_PER_MINUTE: Final = 1500.0  # that log_energy sums over: 25 Hz (simulator.motion)
+STRIDE_MINUTES: Final = 5  # in a row, from which walking is for its own sake; judgement
 RR_VALID_PERCENT: Final = 80.0  # share of valid beats above which RR statistics are held against lab norms
 CLOCK_STATE: Final = re.compile(r"(\d\d)-(\d\d)h")
 NEAR_STATE: Final = re.compile(r"(\d+)min_(after|before)_(\w+)")
 MOTION_STATE: Final = re.compile(r"acc_sd:([\d.]+)-([\d.]+|inf)")
 STATES: Final = frozenset(
     {"any", "worn", "sleep", "awake", "still", "light", "walking", "running", "swimming", "exercise", "vigorous"}
-    | {"valid_rr", "worn_awake", "sleep_or_exercise", "asleep", "nrem", "deep", "rem"}
+    | {"valid_rr", "worn_awake", "sleep_or_exercise", "asleep", "nrem", "deep", "rem", "awake_in_bed", "striding"}
 )
-NEEDS_STAGES: Final = frozenset({"asleep", "nrem", "deep", "rem"})
-NEEDS_SLEEP: Final = frozenset({"sleep", "awake", "still", "light", "walking", "worn_awake"})
+NEEDS_STAGES: Final = frozenset({"asleep", "nrem", "deep", "rem", "awake_in_bed"})
+NEEDS_SLEEP: Final = frozenset({"sleep", "awake", "still", "light", "walking", "striding", "worn_awake"})
 NEEDS_EVENTS: Final = NEEDS_SLEEP | NEEDS_STAGES | {"running", "swimming", "exercise", "vigorous", "sleep_or_exercise"}
 
 
@@ -53,7 +54,9 @@ def states_of(recording: Recording) -> dict[str, Mask]:
     """Which minutes are in which state; states overlap.
 
     "sleep" and "awake" come from the diary; a day is taken as known if it holds a sleep. "still" is awake, out of
-    exercise and without a step for five minutes; "light" is 1 to 59 steps, "walking" 60 to 139 out of other exercise.
+    exercise and without a step for five minutes; "light" is 1 to 59 steps, "walking" 60 to 139 out of other exercise;
+    "striding" is walking for ``STRIDE_MINUTES`` or more without a pause; "awake_in_bed" is what polysomnography calls
+    wake: awakenings inside a sleep.
     """
     steps = seen(recording, "steps")
     worn = recording.observed[INDEX["steps"]] | recording.observed[INDEX["heart_rate"]]
@@ -66,6 +69,7 @@ def states_of(recording: Recording) -> dict[str, Mask]:
     awake = ~sleep & known
     stepless = np.lib.stride_tricks.sliding_window_view(np.pad(steps == 0, (4, 0)), 5).all(axis=1)
     still = awake & stepless & ~exercise
+    walking = awake & (steps >= 60) & (steps < 140) & ~other
     return {
         "any": np.ones(MINUTES_PER_DAY, dtype=np.bool_),
         "worn": worn,
@@ -73,7 +77,8 @@ def states_of(recording: Recording) -> dict[str, Mask]:
         "awake": awake,
         "still": still,
         "light": awake & (steps >= 1) & (steps < 60) & ~exercise,
-        "walking": awake & (steps >= 60) & (steps < 140) & ~other,
+        "walking": walking,
+        "striding": _long_runs(walking, STRIDE_MINUTES),
         "running": minutes_of(recording.events, "activity", {"running"}),
         "swimming": minutes_of(recording.events, "activity", {"swimming"}),
         "exercise": exercise,
@@ -85,7 +90,19 @@ def states_of(recording: Recording) -> dict[str, Mask]:
         "nrem": minutes_of(recording.events, "stage", {"light", "deep"}),
         "deep": minutes_of(recording.events, "stage", {"deep"}),
         "rem": minutes_of(recording.events, "stage", {"rem"}),
+        "awake_in_bed": minutes_of(recording.events, "stage", {"awake"}),
     }
+
+
+def _long_runs(inside: Mask, least: int) -> Mask:
+    """Minutes inside runs of at least so many."""
+    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    begins, ends = edges[::2], edges[1::2]
+    long = ends - begins >= least
+    steps = np.zeros(len(inside) + 1, dtype=np.int64)
+    steps[begins[long]] += 1
+    steps[ends[long]] -= 1
+    return np.asarray(np.cumsum(steps[:-1]) > 0, dtype=np.bool_)
 
 
 def is_state(name: str) -> bool:

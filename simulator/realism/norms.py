@@ -42,6 +42,7 @@ _CONDITIONS: Final = {"hypertension": "hypertension", "anxiety": "anxiety", "anx
 _NUMBERS: Final = ("age_years", "bmi_kg_m2")
 _AGE_TOLERANCE_YEARS: Final = 5.0  # a norm "at 40" is held against people of 35 to 45
 COHORT_POPULATIONS: Final = ("students",)  # cohorts that only people made from the population of that name express
+_NOT_WEARERS: Final = {"world_smartphone": "counted by phones in pockets; nobody here carries one"}
 _NOTED: Final = ("device", "place", "active_user")  # say where a norm comes from; nothing to choose by
 
 STATE_ALIASES: Final = {
@@ -54,7 +55,7 @@ STATE_ALIASES: Final = {
     "seated": "still",
     "awake_sedentary": "still",
     "all_awake": "awake",
-    "wake": "awake",
+    "wake": "awake_in_bed",  # of polysomnography, whose other states are stages of sleep
     "awake_light_activity": "light",
     "walking_flat": "walking",
     "vigorous_exercise": "vigorous",
@@ -235,8 +236,10 @@ def choose_people(keys: dict[str, str], seen: Observations, notes: list[str]) ->
         elif key == "cohort":
             cohort = keys.pop(key)
             wanted = next((name for name in COHORT_POPULATIONS if cohort.startswith(name)), None)
+            if cohort in _NOT_WEARERS:
+                raise NotComputableError(_NOT_WEARERS[cohort])
             if wanted is not None and seen.population != wanted:
-                raise NotComputableError(f"needs population {wanted}")
+                raise NotComputableError(f"needs people of the population {wanted!r}: judge some beside these")
             if wanted is None:
                 notes.append(f"everybody stands for {cohort}")
         elif key in _NOTED:

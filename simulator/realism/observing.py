@@ -20,7 +20,7 @@ from simulator.dataset import Dataset
 from simulator.realism.bouts import BOUT_COLUMNS, GAP_COLUMNS, bouts_of, gaps_of
 from simulator.realism.days import day_of, numbered
 from simulator.realism.difficulty import Examples
-from simulator.realism.heart import LEAST_MINUTES, HeartSums, correlation_of, lag_sums, summary
+from simulator.realism.heart import LEAST_MINUTES, HeartSums, summary
 from simulator.realism.minutes import MINUTE_QUANTITIES, Mask, Minutes, seen, skin_temperature, state_of, states_of
 from simulator.realism.profiles import Profiles, ProfileSums
 from simulator.realism.windows import WINDOWS_EACH, PersonWindows, no_windows
@@ -29,6 +29,7 @@ from simulator.signals import INDEX, N_SIGNALS
 
 MAX_WINDOWS: Final = 4000  # 125 MB; standard errors of the fingerprint are then near 1 %
 QUANTILES: Final = 33  # of a person's minutes in a state: the pooled 5th and 95th percentile are met within 1.5 %
+SESSION_MINUTES: Final = 55  # of the recordings that lag-1 norms are of (Iqbal et al. 2022, Sensors 22:8135)
 EPOCHS: Final = 48  # joint RR minutes kept of a person, for correlations between epochs
 
 
@@ -62,7 +63,7 @@ class Sketch:
     Attributes:
         people: Codes of the people with enough minutes.
         mean, sd, median, ln_mean, ln_sd: One value each; the ln ones are NaN if a value is not positive.
-        lag1: Correlation of consecutive minutes of the state.
+        lag1: Correlation of consecutive minutes of the state, within stretches of ``SESSION_MINUTES``.
         values: [people, QUANTILES].
         minutes: Minutes each person has.
     """
@@ -276,18 +277,41 @@ def _sketch_row(days: list[Minutes]) -> tuple[float, ...] | None:
     if len(values) < LEAST_MINUTES:
         return None
     logs = np.log(values) if values[0] > 0 else np.full(1, np.nan)
-    lag1 = correlation_of(sum((lag_sums(day, 1) for day in days), np.zeros(6)))
+    lag1 = _lag1(days)
     levels = values[((np.arange(QUANTILES) + 0.5) / QUANTILES * len(values)).astype(np.int64)]
     moments = (values.mean(), values.std(ddof=1), np.median(values), logs.mean(), logs.std(), lag1)
     return (*(float(m) for m in moments), float(len(values)), *(float(level) for level in levels))
+
+
+def _lag1(days: list[Minutes]) -> float:
+    """Correlation of consecutive minutes within stretches of ``SESSION_MINUTES``, each about its own mean.
+
+    The norms of it are of recordings that long: over days, slow change would count as likeness of neighbours.
+    """
+    cut = _stretches(days, SESSION_MINUTES)
+    if not len(cut):
+        return float("nan")
+    there = ~np.isnan(cut)
+    away = np.where(there, cut - (np.where(there, cut, 0).sum(axis=1) / there.sum(axis=1))[:, None], 0)
+    now, then = away[:, :-1], away[:, 1:]
+    both = there[:, :-1] & there[:, 1:]
+    now, then = now[both], then[both]
+    spread = (now @ now) * (then @ then)
+    return float(now @ then / np.sqrt(spread)) if len(now) >= LEAST_MINUTES and spread > 0 else float("nan")
+
+
+def _stretches(days: list[Minutes], minutes: int) -> NDArray[np.float64]:
+    """float64 [n, minutes], the stretches of the clock that are at least half there, NaN where not."""
+    cut = np.concatenate([day[: len(day) // minutes * minutes].reshape(-1, minutes) for day in days]).astype(np.float64)
+    there: NDArray[np.float64] = cut[(~np.isnan(cut)).mean(axis=1) >= 0.5]
+    return there
 
 
 def _span_row(days: list[Minutes], minutes: int) -> tuple[float, float] | None:
     """Spread within stretches of ``minutes``, pooled over those at least half there; of values and their logarithms."""
     if not days:
         return None
-    cut = np.concatenate([day[: len(day) // minutes * minutes].reshape(-1, minutes) for day in days]).astype(np.float64)
-    cut = cut[(~np.isnan(cut)).mean(axis=1) >= 0.5]
+    cut = _stretches(days, minutes)
     if not len(cut):
         return None
     logs = np.log(cut) if np.nanmin(cut) > 0 else np.full_like(cut, np.nan)

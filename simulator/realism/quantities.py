@@ -20,6 +20,7 @@ from simulator.realism.events import (
     asked,
     bouts_of,
     days_with,
+    exercise_of,
     hours,
     moods,
     needs_reasons,
@@ -30,6 +31,9 @@ from simulator.recording import Reason
 
 WORN_HOURS: Final = 20.0  # a day counts as worn, for steps and 24-hour heart rate (norms)
 FULL_DAY_HOURS: Final = 23.0
+MOST_MISSING: Final = 0.8  # of a day's cells; LSM-2 leaves out days that miss more (norms mins_missing_daywindow*)
+LOG_HOURS: Final = 10.0  # of heart rate, from which a day could have logged an activity (norm act_any_day)
+VALID_DAYS: Final = 3  # that NHANES asks of a person before counting their valid days (norm wear_nhanes7)
 _NIGHT_HOURS: Final = (23.0, 6.0)  # between which an overnight charger charges
 
 
@@ -99,10 +103,16 @@ def _scl_share(seen: Observations, keys: Keys) -> Sample:
     return _days(seen, _column(seen, "scl_available_share_of_24h"), keep)
 
 
+def _worn_with_night(seen: Observations, keys: Keys) -> Sample:
+    night = (_column(seen, "night_worn") > 0).astype(np.float64)
+    return _days(seen, night, seen.days["hours_per_day_with_hr"] > 0)
+
+
 def _missing_cells(seen: Observations, keys: Keys) -> Sample:
     keys.pop("signals", None)
     keys.pop("wear", None)
-    return _days(seen, _column(seen, "share_of_missing_cells"), seen.days["any_cell"] > 0)
+    shares = _column(seen, "share_of_missing_cells")
+    return _days(seen, shares, (seen.days["any_cell"] > 0) & (shares <= MOST_MISSING))
 
 
 def _gaps_a_day(seen: Observations, keys: Keys) -> Sample:
@@ -110,38 +120,42 @@ def _gaps_a_day(seen: Observations, keys: Keys) -> Sample:
     return _days(seen, _column(seen, "gaps_begun"), seen.days["any_cell"] > 0)
 
 
-def _logged(seen: Observations, labels: Collection[str] | None) -> NDArray[np.bool_]:
-    """Days on which one of some activities (None: any) was logged while the watch was worn."""
-    bouts = bouts_of(seen, "activity")
+def _marked(seen: Observations, bouts: pd.DataFrame, labels: Collection[str] | None = None) -> NDArray[np.bool_]:
+    """Days on which one of some bouts begins, of some labels if they are named."""
     if labels is not None:
         bouts = bouts[bouts["label"].isin(list(labels))]
     marked = np.zeros(len(seen.days), dtype=np.bool_)
-    marked[bouts.loc[bouts["worn"], "day_row"].to_numpy(dtype=np.int64)] = True
+    marked[bouts["day_row"].to_numpy(dtype=np.int64)] = True
     return marked
 
 
-def _sports(seen: Observations) -> frozenset[str]:
-    """Everything logged but walks, which log themselves."""
-    return frozenset(bouts_of(seen, "activity")["label"]) - {"walking"}
-
-
 def _day_with_activity(seen: Observations, keys: Keys) -> Sample:
-    labels = activity_labels(seen, asked(keys, "activity")) if "activity" in keys else None
-    return _days(seen, _logged(seen, labels).astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
+    """1 on days with an activity that the watch was on for, 0 on others; habits are held against what was done."""
+    labels = activity_labels(seen, asked(keys, "activity"))
+    bouts = bouts_of(seen, "activity") if labels == {"walking"} else exercise_of(seen)
+    marked = _marked(seen, bouts[bouts["worn"].astype(bool)], labels)
+    return _days(seen, marked.astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
 
 
-def _day_with_sport(seen: Observations, keys: Keys) -> Sample:
-    return _days(seen, _logged(seen, _sports(seen)).astype(np.float64), seen.days["hours_per_day_with_hr"] > 0)
-
-
-def _sport_day_with(seen: Observations, keys: Keys) -> Sample:
-    wanted = _logged(seen, activity_labels(seen, asked(keys, "activity")))
-    return _days(seen, np.where(_logged(seen, _sports(seen)), wanted.astype(np.float64), np.nan))
-
-
-def _sport_minutes(seen: Observations, keys: Keys) -> Sample:
+def _day_with_log(seen: Observations, keys: Keys) -> Sample:
+    """1 on days on which the watch logged anything, 0 on others."""
     bouts = bouts_of(seen, "activity")
-    minutes = bouts[(bouts["label"] != "walking") & bouts["worn"]].groupby("day_row")["minutes"].sum()
+    marked = _marked(seen, bouts[bouts["worn"].astype(bool)])
+    return _days(seen, marked.astype(np.float64), seen.days["hours_per_day_with_hr"] >= LOG_HOURS)
+
+
+def _day_with_exercise(seen: Observations, keys: Keys) -> Sample:
+    return _days(seen, _marked(seen, exercise_of(seen)).astype(np.float64))
+
+
+def _exercise_day_with(seen: Observations, keys: Keys) -> Sample:
+    labels, bouts = activity_labels(seen, asked(keys, "activity")), exercise_of(seen)
+    wanted = _marked(seen, bouts, labels).astype(np.float64)
+    return _days(seen, np.where(_marked(seen, bouts), wanted, np.nan))
+
+
+def _exercise_minutes(seen: Observations, keys: Keys) -> Sample:
+    minutes = exercise_of(seen).groupby("day_row")["minutes"].sum()
     return _days(seen, minutes.reindex(range(len(seen.days))).to_numpy(dtype=np.float64))
 
 
@@ -215,15 +229,15 @@ DAY_QUANTITIES: Final[Mapping[str, Callable[[Observations, Keys], Sample]]] = {
         "share_of_missing_cells", lambda x: x == 0, "hours_per_day_with_hr"
     ),
     "share_of_days_fully_unworn": _indicator("worn_hours", lambda x: x == 0, "worn_hours"),
-    "worn_days_with_a_sleep_record": _indicator("night_worn", lambda x: x > 0, "hours_per_day_with_hr"),
+    "worn_days_with_a_sleep_record": _worn_with_night,
     "share_of_missing_cells_in_a_day_window": _missing_cells,
     "scl_available_share_of_24h": _scl_share,
     "nonwear_gaps_per_worn_day": _gaps_a_day,
     "share_of_person_days_with_logged_activity": _day_with_activity,
-    "person_days_with_at_least_one_logged_activity": _day_with_activity,
-    "engaged_in_sport_or_exercise_on_average_day": _day_with_sport,
-    "share_of_exercisers_on_a_day": _sport_day_with,
-    "duration_on_days_with_exercise": _sport_minutes,
+    "person_days_with_at_least_one_logged_activity": _day_with_log,
+    "engaged_in_sport_or_exercise_on_average_day": _day_with_exercise,
+    "share_of_exercisers_on_a_day": _exercise_day_with,
+    "duration_on_days_with_exercise": _exercise_minutes,
     "activity_types_per_active_day": _activity_types,
 }
 """Values of person-days by the names that norms use."""
@@ -333,7 +347,7 @@ def _mean_sleep_within(seen: Observations, keys: Keys) -> Sample:
 
 
 def _valid_days(least: int, of: int) -> Callable[[Observations], Sample]:
-    """1 for who wore the watch on so many of their first days, for people with enough days."""
+    """1 for who wore the watch on so many of their first days, of those who wore it on ``VALID_DAYS`` at least."""
 
     def valid(seen: Observations) -> Sample:
         days = seen.days.groupby("person")["worn_hours"]
@@ -341,7 +355,8 @@ def _valid_days(least: int, of: int) -> Callable[[Observations], Sample]:
         enough = days.size() >= of
         if not enough.any():
             raise NotComputableError(f"nobody has {of} days")
-        return sample((first >= least)[enough].to_numpy(dtype=np.float64), first.index.to_numpy()[enough])
+        counted = (enough & (first >= min(VALID_DAYS, least))).to_numpy(dtype=np.bool_)
+        return sample((first >= least).to_numpy(dtype=np.float64)[counted], first.index.to_numpy()[counted])
 
     return valid
 

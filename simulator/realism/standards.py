@@ -26,9 +26,27 @@ COHORTS: Final[Mapping[str, Mapping[str, float]]] = {
         "age_years": 47.0,  # years
         "bmi_kg_m2": 28.9,  # kg/m2
     },
+    "all_of_us_fitbit": {  # Master et al. 2022, doi:10.1038/s41591-022-02012-w: 73 % women, median 56.7 years
+        "female": 0.73,
+        "age_years": 55.0,  # years; the mean of such quartiles (41.5 to 67.6): judgement
+        "bmi_kg_m2": 28.9,  # kg/m2; the mean of norms demo_aou_bmi_*: judgement
+    },
+    "us_residents": {"female": 0.516},  # aged 15 and over, as the American Time Use Survey weights them: 2010 census
     "nhanes_reweighted_to_lsm": {"female": 0.673},  # Table 2a of LSM-1; its ages and BMI are the simulated mix
 }
 """What is known of cohorts: share of women, mean age, mean BMI."""
+
+_EDITIONS: Final = {"fitbit_us_2016": "fitbit_us", "fitbit": "fitbit_us"}  # other reports on the same people
+OF_QUANTITY: Final[Mapping[str, str]] = dict.fromkeys(
+    (
+        "engaged_in_sport_or_exercise_on_average_day",
+        "share_of_exercisers_on_a_day",
+        "duration_on_days_with_exercise",
+        "female_share_of_participants",
+    ),
+    "us_residents",
+)
+"""Quantities of a diary of a whole country -> the people they are of, where the stratum names none."""
 
 LEAST_EFFECTIVE: Final = 0.1  # of people, below which weights rest on too few; judgement
 _SCALES: Final = {"female": 1.0, "age_years": 10.0, "bmi_kg_m2": 5.0}
@@ -39,14 +57,14 @@ def cohort_weights(cohort: str, people: pd.DataFrame, keep: NDArray[np.bool_]) -
     """A weight a person, of mean 1 over those kept, with which they stand for a cohort.
 
     Args:
-        cohort: One of ``COHORTS``.
+        cohort: One of ``COHORTS``; what the stratum fixes already (one sex, say) is not asked for.
         people: With the columns sex, age_years, bmi_kg_m2 as far as the cohort asks for them.
         keep: Whom a stratum picks; others have weight 1.
 
     Returns:
         None if the cohort is not known, a column is missing, or no weights bring these people there.
     """
-    targets = COHORTS.get(cohort)
+    targets = COHORTS.get(_EDITIONS.get(cohort, cohort))
     if targets is None or not keep.any():
         return None
     columns = []
@@ -54,9 +72,10 @@ def cohort_weights(cohort: str, people: pd.DataFrame, keep: NDArray[np.bool_]) -
         column = "sex" if name == "female" else name
         if column not in people:
             return None
-        facts = people[column] == "female" if name == "female" else people[column]
-        columns.append((facts.to_numpy(dtype=np.float64)[keep] - targets[name]) / _SCALES[name])
-    found = tilted(np.column_stack(columns))
+        facts = (people[column] == "female" if name == "female" else people[column]).to_numpy(dtype=np.float64)[keep]
+        if facts.min() < facts.max():
+            columns.append((facts - targets[name]) / _SCALES[name])
+    found = tilted(np.column_stack(columns)) if columns else None
     if found is None:
         return None
     weights = np.ones(len(people))

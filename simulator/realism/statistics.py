@@ -113,6 +113,8 @@ def lag1_of_days(days: Sample, day: NDArray[np.float64], least: int = 8) -> Samp
 
 def _by_rows(s: Sample, counts: Counts, reduce: Callable[[Rows], Rows]) -> Rows:
     """Apply ``reduce`` to weights [some rows, n], a bounded number of cells at a time; NaN where nobody is left."""
+    if not len(s.values):
+        return np.full(len(counts), np.nan)
     step = max(1, _CELLS_AT_ONCE // max(1, len(s.values)))
     found = []
     for start in range(0, len(counts), step):
