@@ -19,7 +19,7 @@ from simulator.engines import live_and_die_with_parent
 from simulator.missingness import find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
-from simulator.recording import Reason, Recording
+from simulator.recording import Reason, Recording, round_to_resolution
 from simulator.routine import Routine, live, live_through
 from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
@@ -152,6 +152,8 @@ class Cohort:
         take_off(values, reason)
         observed = reason == Reason.OBSERVED
         values[~observed] = 0.0
+        for array in (values, latent.truth):
+            round_to_resolution(array)
         return Recording(
             person=self.person_id(person.index - self.first_person),
             vendor=vendor.name,

@@ -15,8 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simulator.content import Content
+from simulator.noise import compiled
 from simulator.recording import SHAPE, DataError, Reason, Recording
-from simulator.signals import MINUTES_PER_DAY, NAMES, SIGNALS
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
 
 FORMAT: Final = "everywear dataset"
 VERSION: Final = 2
@@ -55,6 +56,9 @@ class Manifest:
 
 
 _ELEMENTS: Final = {"recordings": pa.float32(), "truth": pa.float32(), "reasons": pa.uint8()}
+_LAST_REASON: Final = int(max(Reason))
+_EVERY_CELL: Final = np.ones(SHAPE, dtype=np.bool_)
+_CELLS: Final = {"recordings": np.float32, "truth": np.float32, "reasons": np.uint8}
 _LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)[:, None]
 _HIGH: Final = np.array([signal.high for signal in SIGNALS], dtype=np.float32)[:, None]
 
@@ -78,23 +82,25 @@ def schema_of(kind: str) -> pa.Schema:
 
 
 def to_table(kind: str, recordings: Sequence[Recording]) -> pa.Table:
-    """Recordings as rows of a part of ``kind``, in the order given."""
-    schema = schema_of(kind)
+    """Recordings as rows of a part of ``kind``, in the order given; cells are copied once."""
+    schema, n = schema_of(kind), len(recordings)
+    cells = np.empty((N_SIGNALS, n, MINUTES_PER_DAY), dtype=_CELLS[kind])
+    present = np.empty((N_SIGNALS, n, MINUTES_PER_DAY // 8), dtype=np.uint8)
+    for row, recording in enumerate(recordings):
+        if kind == "recordings":
+            cells[:, row] = recording.values
+            present[:, row] = np.packbits(recording.observed, axis=1, bitorder="little")
+        else:
+            cells[:, row] = recording.truth if kind == "truth" else recording.reason
     columns: list[pa.Array] = [
         pa.array([recording.person for recording in recordings], pa.string()),
         pa.array([recording.day for recording in recordings], pa.int32()),
         pa.array([recording.date for recording in recordings], pa.date32()),
     ]
     for i, name in enumerate(NAMES):
-        missing = None
-        if kind == "recordings":
-            cells = np.concatenate([recording.values[i] for recording in recordings])
-            missing = ~np.concatenate([recording.observed[i] for recording in recordings])
-        elif kind == "truth":
-            cells = np.concatenate([recording.truth[i] for recording in recordings if recording.truth is not None])
-        else:
-            cells = np.concatenate([recording.reason[i] for recording in recordings])
-        elements = pa.array(cells, type=_ELEMENTS[kind], mask=missing)
+        validity = pa.py_buffer(present[i]) if kind == "recordings" else None
+        buffers = [validity, pa.py_buffer(cells[i])]
+        elements = pa.Array.from_buffers(_ELEMENTS[kind], n * MINUTES_PER_DAY, buffers)
         columns.append(pa.FixedSizeListArray.from_arrays(elements, type=schema.field(name).type))
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -135,15 +141,27 @@ def check_range(values: NDArray[np.float32], used: NDArray[np.bool_], where: str
     Raises:
         DataError: If a used value is not finite or outside its signal's physical range; names signal and minute.
     """
-    inside = (values >= _LOW) & (values <= _HIGH)  # False for NaN
-    wrong = used & ~inside
-    if wrong.any():
+    if _outside(values, used, _LOW, _HIGH):
+        wrong = used & ~((values >= _LOW) & (values <= _HIGH))  # NaN is neither
         i, minute = (int(k) for k in np.argwhere(wrong)[0])
         signal = SIGNALS[i]
         raise DataError(
             f"{where}, column {signal.name!r}, minute {minute}: {values[i, minute]} is outside the physical range "
             f"[{signal.low:g}, {signal.high:g}] {signal.unit}"
         )
+
+
+@compiled
+def _outside(
+    values: NDArray[np.float32], used: NDArray[np.bool_], low: NDArray[np.float32], high: NDArray[np.float32]
+) -> int:
+    """Number of used cells that are not between their row's ``low`` and ``high`` [26, 1]; NaN is not."""
+    count = 0
+    for i in range(values.shape[0]):
+        for minute in range(values.shape[1]):
+            cell = values[i, minute]
+            count += used[i, minute] & ((cell < low[i, 0]) | (cell > high[i, 0]) | (cell != cell))  # no branch: vectors
+    return count
 
 
 def checked(recording: Recording, where: str) -> Recording:
@@ -155,10 +173,10 @@ def checked(recording: Recording, where: str) -> Recording:
     if recording.values.shape == recording.observed.shape == SHAPE:
         check_range(recording.values, recording.observed, where)
     recording.check()
-    if recording.reason.max() > max(Reason):
-        raise DataError(f"{where}: reason {recording.reason.max()}, expected at most {max(Reason)}")
+    if recording.reason.max() > _LAST_REASON:
+        raise DataError(f"{where}: reason {recording.reason.max()}, expected at most {_LAST_REASON}")
     if recording.truth is not None:
-        check_range(recording.truth, np.ones_like(recording.observed), f"{where}, truth")
+        check_range(recording.truth, _EVERY_CELL, f"{where}, truth")
     return recording
 
 

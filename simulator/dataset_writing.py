@@ -415,7 +415,7 @@ class _EventWriter:
 
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, EVENT_SCHEMA, compression="zstd")
-        self._rows: list[dict[str, object]] = []
+        self._rows: list[tuple[str, int, str, str, int, int]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -425,13 +425,13 @@ class _EventWriter:
         self._writer.close()
 
     def add(self, recording: Recording) -> None:
-        for event in recording.events:
-            key = {"person": recording.person, "day": recording.day, "kind": event.kind, "label": event.label}
-            self._rows.append({**key, "start_minute": event.start_minute, "end_minute": event.end_minute})
+        person, day = recording.person, recording.day
+        self._rows += [(person, day, e.kind, e.label, e.start_minute, e.end_minute) for e in recording.events]
         if len(self._rows) >= EVENTS_PER_GROUP:
             self._flush()
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, EVENT_SCHEMA))
+            columns = zip(zip(*self._rows, strict=True), EVENT_SCHEMA.types, strict=True)
+            self._writer.write_table(pa.table([pa.array(cells, kind) for cells, kind in columns], EVENT_SCHEMA))
             self._rows.clear()

@@ -7,6 +7,7 @@ there. ``values`` holds anything where not observed, so readers look at ``observ
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
 
 SHAPE = (N_SIGNALS, MINUTES_PER_DAY)
+RESOLUTION_BITS: Final = 12  # bits of a simulated value after its leading one: one part in 8,192 at worst; judgement
+_DROPPED_BITS: Final = 23 - RESOLUTION_BITS  # of a float32's 23
 
 
 class DataError(ValueError):
@@ -97,8 +100,25 @@ class Recording:
         for name, (array, dtype) in arrays.items():
             if array.shape != SHAPE or array.dtype != dtype:
                 raise DataError(f"{where}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {SHAPE}")
-        if not np.isfinite(self.values[self.observed]).all():
+        if not (np.isfinite(self.values) | ~self.observed).all():
             raise DataError(f"{where}: an observed value is not finite")
         if ((self.reason == Reason.OBSERVED) != self.observed).any():
             raise DataError(f"{where}: reason is not 0 exactly where observed")
         return self
+
+
+def round_to_resolution(values: NDArray[np.float32]) -> None:
+    """Round simulated values, where they lie, to ``RESOLUTION_BITS``.
+
+    That is finer than any watch's sensor (heart rate to 1/64 bpm, skin temperature to 1/128 degree), and the digits
+    beyond it would be noise that fills four tenths of the disk. Order is kept, whole numbers below 8,192 and the ends
+    of every physical range stay as they are.
+
+    >>> values = np.array([72.3456789, 0.1, -2.0, 0.0], dtype=np.float32)
+    >>> round_to_resolution(values)
+    >>> values.tolist()
+    [72.34375, 0.100006103515625, -2.0, 0.0]
+    """
+    words = values.view(np.uint32)
+    words += np.uint32(1 << (_DROPPED_BITS - 1))  # half a step; carries into the exponent as it should
+    words &= np.uint32(~((1 << _DROPPED_BITS) - 1) & 0xFFFF_FFFF)

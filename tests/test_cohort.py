@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from simulator.cohort import Cohort
 from simulator.population import POPULATIONS
-from simulator.recording import Reason, Recording
+from simulator.recording import RESOLUTION_BITS, Reason, Recording, round_to_resolution
 from simulator.signals import INDEX, SIGNALS
 from simulator.vendors import VENDORS
 
@@ -134,6 +134,28 @@ def test_truth_lies_under_the_gaps_and_can_be_left_out() -> None:
     without = replace(COHORT, with_truth=False)[0, 0]
     assert without.truth is None
     assert without.values.tobytes() == recording.values.tobytes()
+
+
+def test_cells_keep_their_resolution_and_no_further_digit() -> None:
+    recording = COHORT[0, 0]
+    assert recording.truth is not None
+    for cells in (recording.values, recording.truth):
+        mantissa, _ = np.frexp(cells)
+        steps = mantissa * 2 ** (RESOLUTION_BITS + 1)
+        assert (steps == np.round(steps)).all()
+
+
+@settings(deadline=None)
+@given(exact=st.floats(-1e6, 1e6, width=32), other=st.floats(-1e6, 1e6, width=32))
+def test_rounding_moves_by_half_a_step_and_keeps_order_and_ranges(exact: float, other: float) -> None:
+    ends = [end for known in SIGNALS for end in (known.low, known.high)]
+    cells = np.array([exact, other, *ends], dtype=np.float32)
+    rounded = cells.copy()
+    round_to_resolution(rounded)
+    assert (rounded[2:] == cells[2:]).all()
+    assert (rounded[0] <= rounded[1]) == (cells[0] <= cells[1]) or rounded[0] == rounded[1]
+    normal = np.abs(cells) > np.finfo(np.float32).tiny
+    assert (np.abs(rounded - cells)[normal] <= np.abs(cells[normal]) * 2.0 ** -(RESOLUTION_BITS + 1)).all()
 
 
 def test_the_device_changes_the_record_and_not_the_body() -> None:
