@@ -24,7 +24,6 @@ from simulator.movement import (
     GAIT_THIRD,
     SAMPLE_HZ,
     SWING_SHARE,
-    TASK_MINUTES,
     TURN_SLOWER,
     Codes,
     Singles,
@@ -57,6 +56,7 @@ _GESTURE_PEAK: Final = 3.46  # largest of a gesture's samples over their SD
 _GAIT_PEAK: Final = 2.9  # largest sample of gait over its SD
 _HECTOPASCAL_PER_METRE: Final = 0.12  # hPa/m (hydrostatic relation)
 _ROLLING_SHARE: Final = 0.7  # of a climb's square: ups and downs of the ground within minutes; judgement
+_ROLLING_MINUTES: Final = 6.0  # min over which the ground is alike; judgement
 _WALKING_HECTOPASCALS: Final = 0.00022  # hPa per step a minute: swinging arm; 0.03 when walking on the flat (norm)
 _LIFTING_HECTOPASCALS: Final = 0.028  # hPa at arm motion 1: a hand that moves 0.5 m up and down, getting up and down
 _AIR_HECTOPASCALS: Final = 0.007  # hPa, spread of still indoor air: 0.015 measured less the sensor's noise
@@ -323,19 +323,18 @@ def _spread(
     out: Singles,
 ) -> None:
     """Fill ``out`` [n] with the spread of pressure, hPa, from what moves the wrist or the air."""
-    lifted = rolling = 0.0
+    rolling = 0.0
     for j in range(climb.size):
         climbed = climb[j] * climb[j]
         if j == 0 or activity[j] != activity[j - 1]:
-            lifted, rolling = arm_motion[j], climbed
-        lifted += (arm_motion[j] - lifted) / TASK_MINUTES
-        rolling += (climbed - rolling) / TASK_MINUTES
+            rolling = climbed
+        rolling += (climbed - rolling) / _ROLLING_MINUTES
         if j < lead_in:
             continue
         ramp = _HECTOPASCAL_PER_METRE**2 / 12.0 * ((1.0 - _ROLLING_SHARE) * climbed + _ROLLING_SHARE * rolling)
         air = _AIR_HECTOPASCALS * unrest[j - lead_in]
         around = pressure_noise[j] * unrest[j - lead_in]
         walking = _WALKING_HECTOPASCALS * cadence[j]
-        lifting = _LIFTING_HECTOPASCALS * min(lifted, 2.0)
+        lifting = _LIFTING_HECTOPASCALS * min(arm_motion[j], 2.0)
         spread = np.sqrt(ramp + air * air + walking * walking + lifting * lifting + around * around)
         out[j - lead_in] = min(spread, 19.0)

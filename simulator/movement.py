@@ -7,10 +7,13 @@ minute in which it acts:
 - arm: gestures in bursts, which turn gravity between the axes more than they shake the wrist;
 - rest: tremor, pulse and breath, always there, and what a road or an engine adds.
 
-How hard, how often and how fast the hands move, how the forearm lies and how the strap sits persist: activity counts
-of the wrist fluctuate without a scale of their own from minutes to a day [1], so each quantity is a sum of octaves,
-noise on grids of 16 minutes to 11 days, with something constant for the person and a little that is new in each
-minute. ``motion`` turns a minute into features in closed form; ``reference.acceleration`` plays it as three axes.
+Hands do one thing after another: a doing (a reach, a sip, a spell of typing, a hand left lying) lasts a minute or
+two, and the next one takes another share of the minute, another strength, another rhythm. Within an hour of sitting
+that is nearly all the variance there is: energy of an E4's minutes correlates .27, .13 and .02 with that of one, two
+and three minutes later. Habits, how the forearm lies and how the strap sits change slowly: activity counts of the wrist
+fluctuate without a scale of their own from minutes to a day [1], so to each quantity a drift of octaves is added,
+noise on grids of 2 hours to 6 days, with something constant for the person.
+``motion`` turns a minute into features in closed form; ``reference.acceleration`` plays it as three axes.
 
 [1] Hu, Ivanov, Chen, Hilton, Stanley & Shea, "Non-random fluctuations and multi-scale dynamics regulation of human
     activity", Physica A 337 (2004) 307, doi:10.1016/j.physa.2004.01.042.
@@ -22,7 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import NORMALS_PER_WORD, Floats, Key, bits, compiled, lane_key, quantile_normal
+from simulator.noise import Floats, Key, bits, compiled, lane_key, quantile_normal
 from simulator.routine import Activity, Routine, Stage
 
 Singles = NDArray[np.float32]
@@ -50,40 +53,56 @@ _TURN_HZ: Final = 1.5  # Hz, of the same gestures' turning of gravity, which is 
 _TURN_ENERGY: Final = 3.2  # energy across gravity over that along it, in gestures; judgement
 _THIRD_ENERGY: Final = 0.45  # the same on the least moved axis; judgement
 _ARM_SHARE: Final = 0.5  # share of a minute of chores in which the arm moves; judgement
+_HARDEST_G: Final = 1.2  # g, magnitude SD that no minute of gestures exceeds: running shakes the wrist with 0.85
+_MOST_SHARE: Final = 0.95  # of a minute, that the arm moves: no gesture joins the next without a pause; judgement
 _TWITCH: Final = 1.1  # energy of the small movements of an else still minute over that of rest; judgement
 _TWITCH_SHARE: Final = 0.03  # share of the minute they take: 2 s; judgement
 _TOSS_SHARE: Final = 0.12  # share of the minute that turning over in bed takes: 7 s; judgement
 _TOSS_G: Final = 0.10  # g, magnitude SD of a minute of night at arm motion 1; judgement
 _ROLL_AWAKE: Final = 0.65  # factor on how far the forearm rolls over, awake against asleep; judgement
 _ROLL_SEATED, _ROLL_LYING = 0.2, 0.1  # rad, usual roll; arm tilt of E4 seated -0.06
-TASK_MINUTES: Final = 6.0  # min over which what the hands do at a task evens out; judgement
 
 _FIRST_LANE: Final = 300  # noise sequences of movement under a person's key, from here on, in the order of _DRIFT
-_VIGOUR, _SHARE, _RATE, _TURN, _THIRD, _TREMOR, _TONE, _ROLL, _SWAY, _AIR = range(10)
-_OCTAVES: Final = np.array([16, 64, 256, 1024, 4096, 16384], dtype=np.int64)  # min between knots of a drift
+_DOING_LANE, _MINUTE_LANE = 320, 321  # noise sequences of what a doing is like, and of what is new in each minute
+_VIGOUR, _SHARE, _RATE, _TURN, _THIRD, _ROLL, _TREMOR, _TONE, _SWAY, _AIR = range(10)
+_LIFT: Final = _AIR  # row of a doing's own roll, where the air's would be
+_OCTAVES: Final = np.array([128, 1024, 8192], dtype=np.int64)  # min between knots of a drift
 _GRID_MINUTES: Final = 8  # drifts are summed on this grid and run straight between
 _BLEND: Final = np.cos(np.linspace(0.0, 0.5 * np.pi, 1025)).astype(np.float32)  # with sines keeps the variance between
 _FOREVER: Final = np.uint64(2**62)  # counter of what never changes
 _PHASES: Final = np.uint64(2**61)  # counters of where a lane's grids begin
-_FRESH: Final = 20  # lanes after the first: where what is new each minute comes from
+_RENEWED: Final = np.uint64(10)  # of 16: a minute begins another doing; E4 energy correlates .27 with the next minute's
 
 _DRIFT: Final = np.array(
-    # SD of the part that is new each minute, by octave (16 min, 1 h, 4 h, 17 h, 3 d, 11 d), and of the person's own.
-    # All judgement, so that five-hour windows of each feature err as LSM-1's Table 3(a) does on average.
+    # SD by octave (2 h, 17 h, 6 d), and of the person's own; judgement: LSM-1's windows of five hours, whose mean errs
+    # by a squared 0.42 (Table 3a), leave 0.58 of the variance between them, and little drifts within.
     [
-        [0.26, 0.16, 0.22, 0.26, 0.28, 0.22, 0.16, 0.24],  # ln(g): how hard the hands move
-        [0.08, 0.06, 0.12, 0.20, 0.26, 0.24, 0.18, 0.26],  # ln: share of the minute in which they do
-        [0.06, 0.04, 0.06, 0.08, 0.10, 0.10, 0.10, 0.14],  # ln(Hz): how fast
-        [0.10, 0.08, 0.12, 0.18, 0.20, 0.18, 0.14, 0.20],  # ln: how much they turn gravity
-        [0.14, 0.10, 0.14, 0.18, 0.20, 0.18, 0.14, 0.20],  # ln: how flat they move
-        [0.08, 0.06, 0.10, 0.14, 0.16, 0.16, 0.14, 0.18],  # ln(g): tremor and pulse, how tight the strap is
-        [0.03, 0.02, 0.04, 0.06, 0.07, 0.08, 0.08, 0.10],  # ln(Hz): their rhythm
-        [0.05, 0.12, 0.22, 0.28, 0.22, 0.12, 0.12, 0.20],  # rad: how far the forearm is rolled over
-        [0.05, 0.05, 0.08, 0.10, 0.08, 0.06, 0.06, 0.10],  # ln(g): gait; what the hand carries
-        [0.10, 0.12, 0.20, 0.35, 0.45, 0.45, 0.30, 0.35],  # ln(hPa): wind, doors and ventilation
+        [0.10, 0.30, 0.22, 0.24],  # ln(g): how hard the hands move
+        [0.10, 0.26, 0.22, 0.26],  # ln: share of the minute in which they do
+        [0.03, 0.12, 0.10, 0.14],  # ln(Hz): how fast
+        [0.08, 0.30, 0.22, 0.27],  # ln: how much they turn gravity
+        [0.08, 0.30, 0.22, 0.27],  # ln: how flat they move
+        [0.12, 0.30, 0.18, 0.24],  # rad: how far the forearm is rolled over
+        [0.06, 0.18, 0.16, 0.18],  # ln(g): tremor and pulse, how tight the strap is
+        [0.03, 0.08, 0.09, 0.10],  # ln(Hz): their rhythm
+        [0.05, 0.11, 0.08, 0.10],  # ln(g): gait; what the hand carries
+        [0.20, 0.60, 0.40, 0.35],  # ln(hPa): wind, doors and ventilation
     ]
 )
-_N_LANES: Final = len(_DRIFT)
+_DOING: Final = np.array(
+    # How much one doing differs from the next: the first is an SD, the others times a normal number times its size,
+    # which leaves most doings alike and a few far off, as E4 minutes are (kurtosis 9 to 190 in an hour, energy 2.5).
+    [
+        0.55,  # ln(g): SD of an E4's ln(g) within an hour 0.9, routine and share of the minute included
+        0.20,  # ln: share of the minute; judgement, so that kurtosis errs as LSM-1's signals do
+        0.04,  # ln(Hz); judgement: E4 crossings vary by a fifth, with what the energy alone does
+        0.10,  # ln: turning of gravity; E4 conditions' SD 0.7 within an hour is the most it may be
+        0.10,  # ln: flatness; same
+        0.08,  # rad: forearm lifted; E4 tilts' SD 0.11 within an hour, kurtosis 34
+    ]
+)
+_NEW: Final = np.array([0.08, 0.03, 0.05])  # SD of tremor, its rhythm and gait, in each minute; judgement
+_AWAKE: Final = int(Stage.AWAKE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,12 +157,15 @@ def move(routine: Routine, key: Key, first_minute: int) -> NDArray[np.float32]:
     """
     lead_in = routine.lead_in_minutes
     n = routine.stage.size - lead_in
-    drift = np.empty((_N_LANES - 1, n), dtype=np.float32)
-    _drift(key, _FIRST_LANE, _DRIFT[:_AIR], first_minute, drift)
+    day = slice(lead_in, None)
+    drift = np.empty((_LIFT + 1, n), dtype=np.float32)
+    _drift(key, _FIRST_LANE, _DRIFT[:_AIR], first_minute, drift[:_AIR])
+    _change(key, routine.stage[day], first_minute, drift)
     factors: Singles = np.exp(drift)  # in single precision NumPy's is many times as fast as a compiled loop's
-    factors[_ROLL] = drift[_ROLL]  # an angle already
+    factors[_ROLL] = drift[_ROLL]  # angles already
+    factors[_LIFT] = drift[_LIFT]
     out = np.empty((_ROWS, n), dtype=np.float32)
-    _move(routine.stage, routine.activity, routine.cadence, routine.arm_motion, lead_in, factors, out)
+    _move(routine.stage[day], routine.activity[day], routine.cadence[day], routine.arm_motion[day], factors, out)
     return out
 
 
@@ -161,16 +183,16 @@ def _drift(key: Key, first_lane: int, sds: Floats, first_minute: int, out: Singl
     lanes, n = out.shape
     first_knot = first_minute // _GRID_MINUTES
     knots = (first_minute + n - 1) // _GRID_MINUTES - first_knot + 2
-    slow = np.empty((lanes, knots), dtype=np.float32)
+    slow = np.empty(knots, dtype=np.float32)
     for lane in range(lanes):
         own = lane_key(key, first_lane + lane)
-        slow[lane] = sds[lane, 7] * quantile_normal(bits(own, _FOREVER), 0)
-        for octave in range(6):
+        slow[:] = sds[lane, 3] * quantile_normal(bits(own, _FOREVER), 0)
+        for octave in range(_OCTAVES.size):
             spacing = _OCTAVES[octave]
             apart = lane_key(own, octave)
             at = first_knot * _GRID_MINUTES + np.int64(bits(apart, _PHASES) % np.uint64(spacing))
             cell = at // spacing
-            sd = np.float32(sds[lane, octave + 1])
+            sd = np.float32(sds[lane, octave])
             here = sd * quantile_normal(bits(apart, np.uint64(cell)), 0)
             following = sd * quantile_normal(bits(apart, np.uint64(cell + 1)), 0)
             place = at - cell * spacing
@@ -182,24 +204,45 @@ def _drift(key: Key, first_lane: int, sds: Floats, first_minute: int, out: Singl
                     here = following
                     following = sd * quantile_normal(bits(apart, np.uint64(cell + 1)), 0)
                 turn = int(place * per_minute)
-                slow[lane, k] += _BLEND[turn] * here + _BLEND[_BLEND.size - 1 - turn] * following
+                slow[k] += _BLEND[turn] * here + _BLEND[_BLEND.size - 1 - turn] * following
                 place += _GRID_MINUTES
-    fresh = lane_key(key, first_lane + _FRESH)
-    words = (lanes + NORMALS_PER_WORD - 1) // NORMALS_PER_WORD
-    for i in range(n):
-        minute = first_minute + i
-        k = minute // _GRID_MINUTES - first_knot
-        share = np.float32(minute % _GRID_MINUTES) * np.float32(1.0 / _GRID_MINUTES)
-        for w in range(words):
-            word = bits(fresh, np.uint64(minute * words + w))
-            for place in range(min(NORMALS_PER_WORD, lanes - w * NORMALS_PER_WORD)):
-                lane = w * NORMALS_PER_WORD + place
-                level = slow[lane, k] + share * (slow[lane, k + 1] - slow[lane, k])
-                out[lane, i] = level + np.float32(sds[lane, 0]) * quantile_normal(word, place)
+        for i in range(n):
+            minute = first_minute + i
+            k = minute // _GRID_MINUTES - first_knot
+            share = np.float32(minute % _GRID_MINUTES) * np.float32(1.0 / _GRID_MINUTES)
+            out[lane, i] = slow[k] + share * (slow[k + 1] - slow[k])
+
+
+@compiled
+def _begun(own: Key, minute: int) -> int:
+    """The minute in which the doing of ``minute`` began."""
+    while bits(own, np.uint64(minute)) >> np.uint64(60) >= _RENEWED:
+        minute -= 1
+    return minute
+
+
+@compiled
+def _change(key: Key, stage: Codes, first_minute: int, drift: Singles) -> None:
+    """Add to ``drift`` [10, n] what changes with each doing and in each minute; the last row is the doing's lift."""
+    doings, minutes = lane_key(key, _DOING_LANE), lane_key(key, _MINUTE_LANE)
+    began = np.uint64(_begun(doings, first_minute))
+    doing, lifted = bits(doings, began), quantile_normal(bits(minutes, began), 0)
+    for i in range(drift.shape[1]):
+        word, news = bits(doings, np.uint64(first_minute + i)), bits(minutes, np.uint64(first_minute + i))
+        if word >> np.uint64(60) < _RENEWED:
+            doing, lifted = word, quantile_normal(news, 0)
+        drift[_LIFT, i] = 0.0
+        if stage[i] == _AWAKE:  # a sleeper's hands lie until they turn over
+            drift[_VIGOUR, i] += _DOING[_VIGOUR] * quantile_normal(doing, _VIGOUR)
+            for lane in range(_SHARE, _ROLL):
+                unlike = quantile_normal(doing, lane)
+                drift[lane, i] += _DOING[lane] * unlike * abs(unlike)
+            drift[_LIFT, i] = _DOING[_ROLL] * lifted * abs(lifted)
+        for k in range(_NEW.size):
+            drift[_TREMOR + k, i] += _NEW[k] * quantile_normal(news, k + 1)
 
 
 _RUNNING: Final = int(Activity.RUNNING)
-_AWAKE: Final = int(Stage.AWAKE)
 
 
 def _by_activity(usual: float, others: dict[Activity, float]) -> Floats:
@@ -254,38 +297,35 @@ def _gait(steps: float, running: bool) -> tuple[float, float, float]:
 
 
 @compiled
-def _gestures(awake: bool, arm_motion: float, level: float, vigour: float, share: float) -> tuple[float, float]:
-    """Energy of the arm's own movement, g^2, and the share of the minute that it takes."""
+def _gestures(awake: bool, level: float, vigour: float, share: float) -> tuple[float, float]:
+    """Energy of the arm's own movement, g^2, and the share of the minute that it takes; more of it is more energy."""
     if awake:
-        shaken = _ARM_G * level**_ARM_POWER * vigour
-        return shaken * shaken, _ARM_SHARE * np.sqrt(level) * share + _TWITCH_SHARE
-    shaken = _TOSS_G * arm_motion * vigour  # a sleeper turns over now and then, and twitches
-    return shaken * shaken, _TOSS_SHARE * share
+        shaken, usual = _ARM_G * level**_ARM_POWER * vigour, _ARM_SHARE * np.sqrt(level)
+    else:  # a sleeper turns over now and then, and twitches
+        shaken, usual = _TOSS_G * level * vigour, _TOSS_SHARE
+    moved = min(usual * share, _MOST_SHARE)
+    energy = min(shaken * shaken * moved / usual, _HARDEST_G * _HARDEST_G) if usual > 0.0 else 0.0
+    return energy, moved + _TWITCH_SHARE if awake else moved
 
 
 @compiled
-def _move(
-    stage: Codes, activity: Codes, cadence: Singles, arm_motion: Singles, lead_in: int, factors: Singles, out: Singles
-) -> None:
-    """Fill ``out``, the rows of ``Movement``; a task's level is followed from the lead-in on."""
-    level = float(arm_motion[0])
-    for j in range(stage.size):
-        if j > 0 and activity[j] != activity[j - 1]:
-            level = float(arm_motion[j])
-        level += (arm_motion[j] - level) / TASK_MINUTES
-        i = j - lead_in
-        if i < 0:
-            continue
-        what, awake, share = activity[j], stage[j] == _AWAKE, factors[_SHARE, i]
-        steps = np.floor(cadence[j] + 0.5)
+def _move(stage: Codes, activity: Codes, cadence: Singles, arm_motion: Singles, factors: Singles, out: Singles) -> None:
+    """Fill ``out``, the rows of ``Movement``."""
+    for i in range(stage.size):
+        what, awake = activity[i], stage[i] == _AWAKE
+        vigour, share = float(factors[_VIGOUR, i]), float(factors[_SHARE, i])
+        if _PERIODIC[what] > 0.0:  # strokes are much alike
+            vigour, share = np.sqrt(np.sqrt(vigour)), np.sqrt(np.sqrt(share))
+        steps = np.floor(cadence[i] + 0.5)
         pace, walked, gait = _gait(steps, what == _RUNNING)
         tremor = _REST_G * factors[_TREMOR, i] * (_AWAKE_TONE if awake else 1.0)
         still = tremor * tremor
-        arm, moved = _gestures(awake, arm_motion[j], level, factors[_VIGOUR, i], share)
+        arm, moved = _gestures(awake, float(arm_motion[i]), vigour, share)
         if arm < _TWITCH * still * share:
             arm, moved = _TWITCH * still * share, max(moved, _TWITCH_SHARE) if awake else _TWITCH_SHARE * share
         shaking = _VIBRATION_G[what] * _VIBRATION_G[what] * factors[_SWAY, i]
         rest_hz = _REST_HZ * factors[_TONE, i]
+        roll = factors[_ROLL, i]
         out[0, i] = steps
         out[1, i] = pace
         out[2, i] = walked
@@ -295,7 +335,7 @@ def _move(
         out[6, i] = _TURN_ENERGY * factors[_TURN, i]
         out[7, i] = min(_THIRD_ENERGY * factors[_THIRD, i], 1.0)
         out[8, i] = _ARM_HZ * factors[_RATE, i] * _SLOWER[what]
-        out[9, i] = min(max(moved, _PERIODIC[what]), 0.95)
+        out[9, i] = min(max(moved, _PERIODIC[what]), _MOST_SHARE)
         out[10, i] = still + shaking
         out[11, i] = np.sqrt((still * rest_hz**2 + shaking * _VIBRATION_HZ**2) / (still + shaking))
-        out[12, i] = factors[_ROLL, i] * (_ROLL_AWAKE if awake else 1.0) + (_ROLL_SEATED if awake else _ROLL_LYING)
+        out[12, i] = _ROLL_AWAKE * roll + factors[_LIFT, i] + _ROLL_SEATED if awake else roll + _ROLL_LYING
