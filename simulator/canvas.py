@@ -28,16 +28,26 @@ FLOOR_METRES: Final = 2.8  # metres between floors; 0.3 hPa (norm alt_floor)
 EFFORT_PER_STEP: Final = 0.0029  # share of heart rate reserve a step a minute: +20 bpm at 21-60 steps (Fitabase)
 STAIRS_PER_BOUT: Final = 0.10  # share of bouts of steps that lead over a floor: 6 to 10 floors a day, judgement
 BOUT_SPREAD: Final = 1.25  # SD of ln(length of a bout of steps): Fitabase
-BOUT_STEPS: Final = 9.0  # steps, median of a bout that lasts one minute: Fitabase
-BOUT_GROWTH: Final = 0.56  # power of a bout's length in its steps a minute: 10 in one minute, 24 in five (Fitabase)
+BOUT_STEPS: Final = 12.5  # steps a minute, median of bouts of a minute: 10 where they end within it (Fitabase)
+BOUT_GROWTH: Final = 0.42  # power of a bout's length in its steps a minute: 10 in one minute, 22 in five (Fitabase)
 FEW_STEPS: Final = 7.0  # steps: below, what a minute shows is a few paces (Fitabase: the mode is 7, 4 % show under 5)
 BOUT_STEPS_SPREAD: Final = 0.30  # SD of ln(steps a minute) between bouts of a length: Fitabase
 MINUTE_STEPS_SPREAD: Final = 0.74  # SD of ln(steps) between minutes of a bout; neighbours correlate 0.56 (Fitabase)
 HALTS: Final = 0.09  # share of a walk's minutes with a halt: a quarter of minutes after 80 steps show under 75
+WALKS_ABOUT: Final = 20.0  # steps, from which a minute in between is one on the feet: judgement
+DAWDLING: Final = 84.0  # steps a minute below which a walk halts four times as often: dogs, prams, windows; judgement
 STRETCH_MINUTES: Final = 20.0  # minutes, median stretch of one kind of leisure or work; SD of ln 0.8: judgement
 STRETCH_MEMORY: Final = 0.70  # correlation of neighbouring stretches: judgement after steps' autocorrelation at 1 h
-LEANING: Final = 0.40  # ln(pauses) per SD of being inclined to move: spread of five-hour windows (Fitabase)
+LEANING: Final = 0.30  # ln(pauses) per SD of being inclined to move: spread of five-hour windows (Fitabase)
 ARM_MINUTES, SLOPE_MINUTES, AIR_MINUTES, MIND_MINUTES = 9.0, 5.0, 12.0, 45.0  # time constants: judgement
+# Seated hands do something in one minute and lie in the next: ln(wrist energy) of seated E4 wearers has two humps
+# and autocorrelates .25 at one minute, .13 at two, 0 at five (Stress-Predict).
+HANDS_BEGIN, HANDS_GO_ON = 0.35, 0.60  # probability a minute that idle hands begin, and busy ones go on
+HANDS_BUSY, HANDS_IDLE = 1.7, 0.25  # factor on arm movement; together 1 on average
+HANDS_SPREAD: Final = 0.55  # SD of ln(arm movement) between busy minutes: judgement
+WALKING_ARM, WALKING_UP = 0.6, 0.6  # arm movement (1 is chores) and share of the minute on the feet, of a dozen steps
+A_FEW_PACES: Final = 12.0  # steps in which somebody got up for good part of a minute: judgement
+SEATED: Final = 0.3  # share of the minute on the feet below which an activity counts as seated
 
 _FEELS: Final = np.array([FEELS[activity] for activity in Activity], dtype=np.float64)
 _CELSIUS: Final = np.array([CELSIUS[place] for place in Place], dtype=np.float64)
@@ -65,8 +75,17 @@ class Stroke(NamedTuple):
     vigour: float = 1.0  # factor on arm movement
     load: float = 0.0  # arousal, on top of what is there
     shape: int = 0  # of ``Shape``
-    exercising: bool = False
     asleep: bool = False
+
+
+class Spell(NamedTuple):
+    """Some minutes in one mood; positions are indices into the canvas."""
+
+    begin: int
+    end: int
+    load: float  # arousal, on top of what is there
+    leaning: float  # to be on the feet, in SD; below 0 one stays where one sits
+    vigour: float  # factor on arm movement
 
 
 class Ground(NamedTuple):
@@ -133,7 +152,8 @@ class Canvas:
     def __init__(self, start: int, end: int) -> None:
         self.start, self.end = start, end
         self.strokes: list[Stroke] = []
-        self.loads: list[tuple[int, int, float]] = []
+        self.spells: list[Spell] = []
+        self.logs: list[tuple[int, int]] = []
         self.events: list[Event] = []
         self.meals: list[tuple[float, float]] = []
         self.drink: Drink | None = None
@@ -170,15 +190,18 @@ class Canvas:
         vigour: float = 1.0,
         load: float = 0.0,
         shape: Shape = Shape.STEADY,
-        label: str = "",
         asleep: bool = False,
     ) -> None:
-        """Spend the minutes ``where`` like this; with a ``label`` the watch logs them as exercise."""
+        """Spend the minutes ``where`` like this."""
         if where[1] <= where[0]:
             return
-        self.strokes.append(Stroke(*where, activity, place, effort, cadence, vigour, load, shape, bool(label), asleep))
+        self.strokes.append(Stroke(*where, activity, place, effort, cadence, vigour, load, shape, asleep))
         self._taken.append(where)
-        if label:
+
+    def log(self, label: str, where: tuple[int, int]) -> None:
+        """Have the watch hold the minutes ``where`` for exercise, whatever was done in them."""
+        if where[1] > where[0]:
+            self.logs.append(where)
             self.note("activity", label, where)
 
     def note(self, kind: str, label: str, where: tuple[int, int]) -> None:
@@ -199,8 +222,10 @@ class Canvas:
         flags = np.zeros((2, n), dtype=np.bool_)
         tracks = np.empty((8, n), dtype=np.float32)
         strokes = np.array(self.strokes, dtype=np.float64).reshape(-1, len(Stroke._fields))
-        loads = np.array(self.loads, dtype=np.float64).reshape(-1, 3)
-        _paint(codes, flags, tracks, self.start, strokes, loads, *chances(key, _MINUTES, n), ground)
+        spells = np.array(self.spells, dtype=np.float64).reshape(-1, len(Spell._fields))
+        for begin, end in self.logs:
+            flags[1, begin:end] = True
+        _paint(codes, flags, tracks, self.start, strokes, spells, *chances(key, _MINUTES, n), ground)
         return Waking(
             start=self.start + first,
             codes=codes[:, first:],
@@ -239,7 +264,7 @@ def _paint(
     tracks: Singles,
     start: int,
     strokes: Floats,
-    loads: Floats,
+    spells: Floats,
     normals: Singles,
     uniforms: Singles,
     ground: Ground,
@@ -254,10 +279,12 @@ def _paint(
     leaning = np.zeros(n)
     _lay_ground(codes[1], place, vigour, load, leaning, start, normals, uniforms, ground)
     for s in range(len(strokes)):
-        _lay_stroke(codes, flags[1], place, vigour, demand, gait, load, strokes[s], normals)
-    for s in range(len(loads)):
-        for i in range(int(loads[s, 0]), int(loads[s, 1])):
-            load[i] += loads[s, 2]
+        _lay_stroke(codes, place, vigour, demand, gait, load, strokes[s], normals)
+    for s in range(len(spells)):
+        for i in range(int(spells[s, 0]), int(spells[s, 1])):
+            load[i] += spells[s, 2]
+            leaning[i] += spells[s, 3]
+            vigour[i] *= spells[s, 4]
     _take_steps(codes, gait, leaning, tracks[1], normals, uniforms, ground)
     _feel(codes, flags[0], place, vigour, demand, load, tracks, start, normals, uniforms, ground)
 
@@ -307,7 +334,6 @@ def _lay_ground(
 @compiled
 def _lay_stroke(
     codes: Codes,
-    exercising: Flags,
     place: Codes,
     vigour: Floats,
     demand: Floats,
@@ -325,18 +351,17 @@ def _lay_stroke(
         if shape == _INTERVALS:
             run += 0.20 if np.sin(1.5708 * minute + 0.4) > 0.0 else -0.20  # four minutes a round
         elif shape == _SETS:
-            run += 0.30 if np.sin(1.2566 * minute + 0.4) > 0.0 else -0.30  # five minutes a set with its pause
+            run += 0.60 if np.sin(1.5708 * minute + 0.4) > 0.8 else -0.20  # every fourth minute, and what lies between
         elif shape == _RALLIES:
             play = 0.7 * play + 0.71 * normals[i, 4]
             run += 0.15 * play
-        codes[0, i] = 1 if stroke[10] > 0.0 else 0
+        codes[0, i] = 1 if stroke[9] > 0.0 else 0
         codes[1, i] = np.uint8(stroke[2])
         place[i] = np.uint8(stroke[3])
         demand[i] = stroke[4] * max(run, 0.1)
         gait[i] = stroke[5] * (0.55 if i == begin or i == end - 1 else 1.0)  # a bout rarely begins on the minute
         vigour[i] = stroke[6]
         load[i] += stroke[7]
-        exercising[i] = stroke[9] > 0.0
 
 
 @compiled
@@ -356,7 +381,7 @@ def _take_steps(
         if gait[i] > 0.0:
             if gait[i] > 60.0:
                 steps = gait[i] * min(max(0.99 + 0.05 * z[0], 0.7), 1.12)
-                if uniforms[i, 0] < HALTS:
+                if uniforms[i, 0] < (HALTS if gait[i] > DAWDLING else 4.0 * HALTS):
                     steps *= 0.3 + 0.6 * uniforms[i, 1]
             else:
                 steps = gait[i] * np.exp(min(0.4 * z[0], 1.0) - 0.05)
@@ -383,8 +408,8 @@ def _take_steps(
         if steps < FEW_STEPS:  # three to eight are one walk over the room; a watch rarely counts one or two alone
             steps = 4.0 + 4.5 * uniforms[i, 3] if uniforms[i, 0] > 0.08 else 1.0 + 2.9 * uniforms[i, 3]
         cadence[i] = steps
-        if codes[1, i] <= _DESK and cadence[i] > 12.0:
-            codes[1, i] = _CHORES  # got up
+        if codes[1, i] <= _DESK and cadence[i] > WALKS_ABOUT:
+            codes[1, i] = _CHORES
         left -= 1.0
         if left <= 0.0:
             pause = 1.0 + typical * np.exp(spread * z[3]) / stepping
@@ -411,6 +436,7 @@ def _feel(
     outdoors = 15.0 + 6.5 * normals[0, 0] if n else 0.0  # degC, the day's mean: judgement, no season
     indoors = 1.2 * normals[0, 1] if n else 0.0  # degC: judgement
     arm = slope = air = mind = 0.0
+    busy = False
     for i in range(n):
         what, where, z = codes[1, i], place[i], normals[i]
         cadence = tracks[1, i]
@@ -431,8 +457,15 @@ def _feel(
             celsius = _CELSIUS[where] + indoors
         water[i] = where in (_POOL, _SHOWER)
         tracks[0, i] = min(max(demand[i] * (1.0 + 0.03 * arm), light), 1.0)
-        tracks[2, i] = _FEELS[what, 1] * vigour[i] * np.exp(0.50 * arm + 0.22 * z[0] - 0.15)
-        tracks[3, i] = min(_FEELS[what, 2] + (0.5 if cadence > 12.0 else 0.0), 1.0)
+        walks = min(cadence / A_FEW_PACES, 1.0) if what <= _DESK else 0.0
+        if _FEELS[what, 2] < SEATED and demand[i] == 0.0:
+            busy = uniforms[i, 3] < (HANDS_GO_ON if busy else HANDS_BEGIN)
+            hands = HANDS_BUSY * np.exp(HANDS_SPREAD * z[0] - 0.15) if busy else HANDS_IDLE
+            hands *= np.exp(0.3 * arm - 0.045)
+        else:
+            hands = np.exp(0.50 * arm + 0.22 * z[0] - 0.15)
+        tracks[2, i] = (_FEELS[what, 1] * hands + WALKING_ARM * walks) * vigour[i]
+        tracks[3, i] = min(_FEELS[what, 2] + WALKING_UP * walks, 1.0)
         tracks[4, i] = min(max(climb, -15.0), 15.0)
         tracks[5, i] = _PRESSURE_NOISE[where] * np.exp(0.50 * air + 0.30 * z[1] - 0.17)
         tracks[6, i] = min(max(load[i] + ground.arousal + 0.09 * mind, 0.0), 1.5)

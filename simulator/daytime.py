@@ -8,27 +8,51 @@ Table 19 of LSM-1 (arXiv:2410.13638).
 
 import math
 from collections.abc import Iterator
-from typing import Final
+from statistics import NormalDist
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from simulator.activities import SPORTS, Activity, Place
-from simulator.canvas import Canvas, Drink, Ground, Waking, chances
+from simulator.canvas import Canvas, Drink, Ground, Spell, Waking, chances
 from simulator.circumstances import Circumstances
 from simulator.noise import time_key
 from simulator.population import Person
-from simulator.traits import pick
+from simulator.traits import logistic, pick
 
 LOGGED_WALK_MINUTES: Final = 10  # minutes: shortest walk that trackers log by themselves (Fitbit SmartTrack, 10-15)
-MOODS: Final = {  # (share of logged moods (LSM-1 Table 19), added to arousal, tilt by spirits, at work, on free days)
-    "content": (0.2971, -0.04, 0.30, 0.9, 1.1),
-    "frustrated": (0.1165, 0.22, -0.40, 1.4, 0.8),
-    "excited": (0.0552, 0.22, 0.35, 0.7, 1.3),
-    "calm": (0.3173, -0.10, 0.15, 0.6, 1.2),
-    "stressed": (0.2139, 0.32, -0.40, 1.6, 0.7),
-}  # all but the first judgement, kept small
-MOODS_A_DAY: Final = (0.66, 0.06)  # share of days with a mood in the diary, and with a second one: judgement
-LOGS_WALKS: Final = 0.93  # share of long enough walks that the watch notices: judgement
+EXERCISE_WALK_MINUTES: Final = 42.0  # minutes, from which a walk for its own sake is exercise: 5 % of days (ATUS)
+DAWDLES: Final = 0.35  # share of walks at no hurry, with a dog, a pram or a friend: judgement
+RECKONED: Final = 12.0  # minutes, SD by which an entry by hand misses the start of what was done: judgement
+FORGETS_TO_STOP: Final = 0.12  # share of tracked bouts that go on for a while after the end: judgement
+
+
+class Mood(NamedTuple):
+    """How a mood comes about and what it does."""
+
+    odds: float  # before all that follows, such that logged moods come in the shares of LSM-1 Table 19
+    arousal: float
+    tilt: float  # change of ln(odds) per unit of spirits
+    leaning: float  # to be on the feet, in SD
+    vigour: float  # factor on arm movement
+    at_work: float  # how much likelier than usual at work,
+    waking: float  # within two hours of getting up,
+    winding_down: float  # in the evening's last three,
+    lively: float  # and on a day of sport, an outing or drinks
+
+
+MOODS: Final = {  # all but the odds judgement
+    "content": Mood(0.285, -0.03, 0.30, 0.5, 1.0, 0.7, 0.9, 1.0, 1.2),
+    "frustrated": Mood(0.098, 0.22, -0.55, 0.4, 1.4, 2.0, 0.7, 0.6, 0.7),
+    "excited": Mood(0.063, 0.26, 0.45, 1.6, 1.5, 0.3, 0.4, 0.8, 3.5),
+    "calm": Mood(0.43, -0.14, 0.15, -1.5, 0.65, 0.25, 2.2, 2.4, 0.6),
+    "stressed": Mood(0.145, 0.36, -0.55, -0.3, 1.2, 2.6, 0.7, 0.3, 0.7),
+}
+MOODS_A_DAY: Final = (0.62, 0.20, 0.06)  # share of days with a mood in the diary, with a second and a third: judgement
+MOOD_STAYS: Final = 0.45  # share of a day's entries that repeat the mood of the day: judgement
+MOOD_REACHES: Final = 75.0  # minutes, for which a mood holds before and after it is told: judgement
+MOOD_LIVENS: Final = 0.22  # ln(activity) of a day per unit of its mood's tilt: 1,000 steps for happy days (LifeSnaps)
+USUAL_MOOD: Final = 2.5  # factor on the odds of the mood that somebody mostly tells: judgement
 DOSES: Final = ((0.28, "low"), (0.83, "moderate"), (1.0, "high"))  # of 0.9 g/kg: 0.25, 0.75 (Pietila et al. 2018)
 STUDENT_WALKING: Final = 1.25  # factor on walks between classes: judgement
 
@@ -88,8 +112,11 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
     active *= 1.0 - min(1.6 * today.fever, 0.85)  # judgement
     canvas = Canvas(rise, bed)
     office = _office(canvas, person, today)
+    mood = mood_of_day(canvas, person, office, today, dice.u())
+    active *= math.exp(MOOD_LIVENS * MOODS[mood].tilt)
     if today.works:
         _commute(canvas, person, office, dice)
+    canvas.paint(canvas.span(bed - 12, 12), Activity.REST, Place.HOME)  # winding down
     bout_end = _exercise(canvas, person, office, today, dice)
     _shower(canvas, person, bout_end, dice)
     _eat(canvas, person, office, dice)
@@ -97,20 +124,19 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
     _go_out(canvas, today, dice)
     _walks(canvas, person, office, active, dice)
     _nap(canvas, person, today, dice)
-    canvas.paint(canvas.span(bed - 12, 12), Activity.REST, Place.HOME)  # winding down
-    _moods(canvas, person, office, today, dice)
+    _moods(canvas, person, office, today, mood, dice)
     ground = Ground(
         work_begin=office[0],
         work_end=office[1],
         work_place=int(Place.HOME if person.commute_by == "home" else Place.WORK),
         work_on_feet=min(person.work_on_feet * active**0.2 + 0.04, 0.9),
-        leisure_on_feet=CHORES_BY_HOUR * (active**0.6),
+        leisure_on_feet=0.82 * CHORES_BY_HOUR * (active**0.6),
         idleness=min(0.62 + 0.5 * today.fever, 0.95),
         # the same task takes a larger share of a smaller reserve: Compendium METs over VO2max
         lightness=math.pow(32.0 / person.vo2max_ml_kg_min, 0.7),
         stepping=math.pow(active, 0.4),
         pace=_pace(person),
-        arousal=0.16 + 0.06 * person.anxiety + 0.03 * today.works + 0.05 * dice.z(),
+        arousal=0.16 + 0.06 * person.anxiety + 0.03 * today.works + 0.05 * dice.z() + 0.4 * MOODS[mood].arousal,
     )
     return canvas.trace(rise if since is None else since, key, ground)
 
@@ -136,14 +162,15 @@ def _commute(canvas: Canvas, person: Person, office: tuple[float, float], dice: 
         return
     walk = {"car": 3.0, "transit": 11.0, "walk": 0.0, "bike": 2.0}[person.commute_by]
     for homeward in (False, True):
-        minutes, noticed = person.commute_minutes * (1.0 + 0.15 * abs(dice.z())), dice.u() < LOGS_WALKS
+        minutes, noticed = person.commute_minutes * (1.0 + 0.15 * abs(dice.z())), dice.u() < walks_noticed(person)
         begin = office[1] if homeward else office[0] - minutes
         whole = canvas.span(begin, minutes)
         if person.commute_by == "walk":
             _stroll(canvas, whole, person, noticed, load=0.05)
         elif person.commute_by == "bike":
-            logged = Activity.BIKING.label if noticed and whole[1] - whole[0] >= LOGGED_WALK_MINUTES else ""
-            canvas.paint(whole, Activity.BIKING, Place.OUTDOORS, effort=0.42, cadence=3.0, load=0.05, label=logged)
+            canvas.paint(whole, Activity.BIKING, Place.OUTDOORS, effort=0.42, cadence=3.0, load=0.05)
+            if noticed and whole[1] - whole[0] >= LOGGED_WALK_MINUTES:
+                canvas.log(Activity.BIKING.label, whole)
         else:
             canvas.paint(whole, Activity.VEHICLE, Place.VEHICLE, load=0.05)
             feet = min(walk, minutes / 3)
@@ -154,7 +181,7 @@ def _commute(canvas: Canvas, person: Person, office: tuple[float, float], dice: 
 def _stroll(
     canvas: Canvas, where: tuple[int, int], person: Person, noticed: bool, share: float = 0.95, load: float = 0.0
 ) -> None:
-    """Walk outdoors at ``share`` of the person's pace; long enough walks that the watch notices are logged."""
+    """Walk outdoors at ``share`` of the person's pace; the watch logs long enough walks that it notices."""
     pace = share * _pace(person)
     canvas.paint(
         where,
@@ -163,8 +190,9 @@ def _stroll(
         effort=_walking_effort(person, pace),
         cadence=pace,
         load=load,
-        label=Activity.WALKING.label if noticed and where[1] - where[0] >= LOGGED_WALK_MINUTES else "",
     )
+    if noticed and where[1] - where[0] >= LOGGED_WALK_MINUTES:
+        canvas.log(Activity.WALKING.label, where)
 
 
 def _walking_effort(person: Person, pace: float) -> float:
@@ -176,11 +204,12 @@ def _exercise(
     canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, dice: _Dice
 ) -> int | None:
     """The day's deliberate bout, if there is time for it; the minute at which it ended, or None."""
-    z_length, z_effort, u_clock, u_logged, u_noon = dice.z(), dice.z(), dice.u(), dice.u(), dice.u()
+    z_length, z_effort, u_clock, u_noon = dice.z(), dice.z(), dice.u(), dice.u()
+    u_logged, z_begin, z_long = dice.u(), dice.z(), dice.z()
     if today.sport is None:
         return None
     activity, sport = today.sport, SPORTS[today.sport]
-    length = min(max(sport.minutes * math.exp(0.35 * z_length), 10.0), 330.0)
+    length = min(max(sport.minutes * math.exp(0.40 * z_length), 12.0), 330.0)
     begin = canvas.next_free(_slot(canvas, office, today, length, u_clock, u_noon), length)
     if begin is None:
         return None
@@ -197,9 +226,32 @@ def _exercise(
         cadence=cadence,
         load=0.1,
         shape=sport.shape,
-        label=activity.label if u_logged < sport.logged else "",
     )
+    canvas.note("exercise", activity.label, where)
+    if u_logged < _noticed(sport.logged, person):
+        canvas.log(activity.label, _as_told(canvas, where, sport.place, z_begin, z_long))
     return canvas.start + where[1]
+
+
+def _noticed(share: float, person: Person) -> float:
+    """The share of somebody's bouts that enter the diary, where people at large log ``share``."""
+    return logistic(math.log(share / (1.0 - share)) + person.diligence)
+
+
+def walks_noticed(person: Person) -> float:
+    """The share of somebody's long enough walks that the watch logs."""
+    return _noticed(SPORTS[Activity.WALKING].logged, person)
+
+
+def _as_told(canvas: Canvas, where: tuple[int, int], place: Place, z_begin: float, z_long: float) -> tuple[int, int]:
+    """The minutes of the diary for a bout: tracked, if not always stopped in time, or entered by hand from memory."""
+    begin, end = where
+    if place in (Place.GYM, Place.HOME):
+        begin += round(RECKONED * z_begin)
+        end = begin + max(5 * round((where[1] - where[0]) * math.exp(0.2 * z_long + 0.05) / 5.0), 10)
+    elif z_long > -NormalDist().inv_cdf(FORGETS_TO_STOP):
+        end += round(8.0 * abs(z_begin)) + 4
+    return canvas.span(canvas.start + begin, end - begin)
 
 
 def _slot(
@@ -280,18 +332,27 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
         wanted = canvas.next_free(begin, 25.0)
         if wanted is not None:
             length = min(24.0 * math.exp(0.45 * dice.z()), 100.0)
+            share, noticed = _gait(dice), dice.u() < walks_noticed(person)
             if canvas.free(wanted, length):
-                _stroll(canvas, canvas.span(wanted, length), person, dice.u() < LOGS_WALKS, 0.90 + 0.18 * dice.u())
+                where = canvas.span(wanted, length)
+                _stroll(canvas, where, person, noticed, share)
+                if length >= EXERCISE_WALK_MINUTES:
+                    canvas.note("exercise", Activity.WALKING.label, where)
     if noon and office[1] > office[0]:
         begin, length = office[0] + 210.0 + 60.0 * dice.u(), 10.0 * math.exp(0.4 * dice.z())
         if canvas.free(begin, length):
-            _stroll(canvas, canvas.span(begin, length), person, dice.u() < LOGS_WALKS, 0.88)
-    for _ in range(dice.count(3.0 * level**0.8, 12)):
+            _stroll(canvas, canvas.span(begin, length), person, dice.u() < walks_noticed(person), _gait(dice))
+    for _ in range(dice.count(2.2 * level**0.8, 12)):
         begin, length = canvas.start + 25.0 + (waking - 110.0) * dice.u(), 3.5 * math.exp(0.55 * dice.z())
         if canvas.free(begin, length):
-            _stroll(
-                canvas, canvas.span(begin, min(length, 25.0)), person, dice.u() < LOGS_WALKS, 0.74 + 0.28 * dice.u()
-            )
+            where, noticed = canvas.span(begin, min(length, 25.0)), dice.u() < walks_noticed(person)
+            _stroll(canvas, where, person, noticed, 0.74 + 0.28 * dice.u())
+
+
+def _gait(dice: _Dice) -> float:
+    """The pace of a walk as a share of the person's own."""
+    u_dawdles, u_pace = dice.u(), dice.u()
+    return 0.60 + 0.25 * u_pace if u_dawdles < DAWDLES else 0.92 + 0.16 * u_pace
 
 
 def _shower(canvas: Canvas, person: Person, bout_end: int | None, dice: _Dice) -> None:
@@ -313,7 +374,7 @@ def _nap(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> N
     u_any, u_block, z_clock, z_length = dice.u(), dice.u(), dice.z(), dice.z()
     chance = person.naps * (0.45 if today.works else 1.4) + 0.5 * today.fever
     # shares of nap time by clock: 9-11 h 0.34, 13-15 h 0.14, 15-17 h 0.19, 17-19 h 0.22 (norms nap_clock_*)
-    clock = 605.0 if u_block < 0.27 else 835.0 if u_block < 0.46 else 960.0 if u_block < 0.77 else 1070.0
+    clock = 605.0 if u_block < 0.40 else 835.0 if u_block < 0.55 else 965.0 if u_block < 0.80 else 1075.0
     if today.duty[1] > 1440.0:
         chance, clock = 0.6, today.duty[0] - 220.0  # judgement: most sleep before their first night
     begin, length = clock + 30.0 * z_clock, min(max(42.0 * math.exp(0.45 * z_length), 12.0), 120.0)
@@ -323,21 +384,46 @@ def _nap(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> N
         canvas.note("sleep", "nap", where)
 
 
-def _moods(canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, dice: _Dice) -> None:
-    """Moods that the diary holds, each for a while; person, day and place tilt what they are."""
-    spirits = 0.6 * person.temper + 0.7 * today.spirits
+def _moods(
+    canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, mood: str, dice: _Dice
+) -> None:
+    """Moods that the diary holds: often the day's own, else what person, hour and place make of it."""
     waking = canvas.end - canvas.start
     for chance in MOODS_A_DAY:
-        u_any, u_label, u_clock, u_length = dice.u(), dice.u(), dice.u(), dice.u()
+        u_any, u_label, u_clock, u_length, u_stays = dice.u(), dice.u(), dice.u(), dice.u(), dice.u()
         if u_any >= chance:
             continue
         begin = canvas.start + 30.0 + (waking - 150.0) * u_clock
-        weights = {}
-        for label, (share, _, tilt, at_work, free) in MOODS.items():
-            place = at_work if office[0] <= begin < office[1] else free if not today.works else 1.0
-            worried = 1.5 if person.anxiety and label == "stressed" else 1.0  # judgement
-            weights[label] = share * place * worried * math.exp(tilt * spirits)
-        label = pick(weights, u_label)
+        label = mood if u_stays < MOOD_STAYS else _mood(canvas, person, office, today, begin, u_label)
         where = canvas.span(begin, 25.0 + 75.0 * u_length)
-        canvas.loads.append((*where, MOODS[label][1] * person.reactivity))
+        told = MOODS[label]
+        holds = canvas.span(begin - MOOD_REACHES, 2.0 * MOOD_REACHES + 60.0)
+        canvas.spells.append(Spell(*holds, told.arousal * person.reactivity, told.leaning, told.vigour))
         canvas.note("mood", label, where)
+
+
+def mood_of_day(canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, u: float) -> str:
+    """The mood that colours a day: what would be told in the middle of its work, or of its afternoon."""
+    return _mood(canvas, person, office, today, 0.5 * sum(office) if office[1] > office[0] else 900.0, u)
+
+
+def _mood(
+    canvas: Canvas, person: Person, office: tuple[float, float], today: Circumstances, clock: float, u: float
+) -> str:
+    """A mood told at minute ``clock``."""
+    spirits = 0.6 * person.temper + 0.7 * today.spirits
+    weights = {}
+    for label, mood in MOODS.items():
+        weight = mood.odds * math.exp(mood.tilt * spirits)
+        if label == person.usual_mood:
+            weight *= USUAL_MOOD
+        if office[0] <= clock < office[1]:
+            weight *= mood.at_work
+        elif clock < canvas.start + 120.0:
+            weight *= mood.waking
+        elif clock > canvas.end - 180.0:
+            weight *= mood.winding_down
+        if today.sport is not None or today.drinks > 0.0:
+            weight *= mood.lively
+        weights[label] = weight
+    return pick(weights, u)

@@ -28,7 +28,7 @@ __all__ = ["Night", "NightTimes", "Stage", "awake_share", "night_times", "sleep"
 CYCLE_MINUTES: Final = 93.0  # minutes, mean length of a sleep cycle; SD 13 (Carskadon & Dement)
 DEEP_BY_CYCLE: Final = (0.36, 0.26, 0.12, 0.05, 0.02, 0.0, 0.0)  # share of a cycle at age 20; Ohayon 2004, shape
 REM_BY_CYCLE: Final = (0.11, 0.23, 0.30, 0.34, 0.36, 0.36, 0.36)  # share of a cycle; all-night REM near 21 %
-BRIEF_AWAKENING: Final = 0.045  # probability a minute; half of Fitbit's 55 min awake a night are single minutes
+BRIEF_AWAKENING: Final = 0.040  # probability a minute; half of Fitbit's 55 min awake a night are single minutes
 GETTING_UP: Final = 0.35  # share of longer awakenings in which somebody walks: 13-29 steps a night (Fitabase)
 GETTING_READY_MINUTES: Final = 62.0  # minutes between alarm and leaving home: judgement
 WINDING_DOWN_MINUTES: Final = 75.0  # minutes from coming home late to lights out: judgement
@@ -106,7 +106,7 @@ def sleep(person: Person, day: int, yesterday: Circumstances, today: Circumstanc
 
 def awake_share(age_years: float) -> float:
     """Expected share of the night spent awake; 0.126 over LifeSnaps, 16 to 68 min from age 20 to 75 (Ohayon 2004)."""
-    return min(max(0.124 + 0.0012 * (age_years - 46.0), 0.07), 0.20)
+    return min(max(0.106 + 0.0018 * (age_years - 46.0), 0.055), 0.20)
 
 
 def _times(person: Person, yesterday: Circumstances, today: Circumstances, key: Key) -> NightTimes:

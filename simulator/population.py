@@ -76,6 +76,8 @@ class Person:
     drinks_per_week: float = 1.0  # expected evenings with alcohol
     ill_per_year: float = 2.0  # expected illnesses
     temper: float = 0.0  # standard normal: high is cheerful
+    usual_mood: str = "calm"  # the one that is mostly told
+    diligence: float = 0.0  # in logging exercise, on the log odds
     reactivity: float = 1.0  # factor on what moods do to the body
     trains_early: float = 0.5  # rank among people by how early they exercise; 0 is the earliest
     naps: float = 0.1  # share of days with a nap
@@ -184,7 +186,7 @@ class Population:
         body = draw_body(self, stream(seed, index, "body"))
         conditions = draw_conditions(body, stream(seed, index, "conditions"))
         habits = draw_habits(self, body, conditions, stream(seed, index, "habits"))
-        manners = draw_manners(body, habits["mid_sleep_free_days_hours"], stream(seed, index, "manners"))
+        manners = draw_manners(body, conditions, habits["mid_sleep_free_days_hours"], stream(seed, index, "manners"))
         heart = draw_heart(self, body, conditions, habits, stream(seed, index, "heart"))
         wear = draw_wear(self, self.vendor(seed, index), stream(seed, index, "wear habits"))
         return Person(

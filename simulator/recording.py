@@ -48,7 +48,8 @@ class Event:
     """Something with a start and an end in a person's day.
 
     Attributes:
-        kind: "sleep", "stage", "activity", "mood" or "alcohol".
+        kind: "sleep", "stage", "activity" (as the watch's log has it), "exercise" (what was done, logged or not, at its
+            true time), "mood" or "alcohol".
         label: What it was: "main" or "nap"; "awake", "light", "deep" or "rem"; "walking", ...; "calm", ...; "low", ...
         start_minute: First minute, counted from midnight of the recording's day; below 0 if it began the day before.
         end_minute: First minute after it; above 1440 if it ends on the next day.

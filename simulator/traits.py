@@ -123,14 +123,17 @@ def draw_habits(
     mid_sleep = 4.00 - 0.023 * (age - 40.0) + 1.05 * z_mid + population.mid_sleep_shift_hours
     mid_sleep += 1.3 * (work == "student")
     # min asleep: women 410, men 386 (Fitbit); SD between people 44 (LifeSnaps); anxiety -12 (norm anx_sleep)
-    sleep_need = 424.0 - 23.0 * body.male - 12.0 * anxiety + 40.0 * z_need
+    sleep_need = 430.0 - 23.0 * body.male - 12.0 * anxiety + 44.0 * z_need
     # clock h: owls get later jobs where they can; SD 1.1: judgement
     start = 8.4 + 0.15 * (mid_sleep - 4.2) + 1.1 * z_start
-    # ln(steps): NHANES 2011-14 medians: men +19 %, -9 % from 40-59 to 60-79, -45 % after 80; BMI >= 30 -17 %
-    by_age = -0.0027 * (age - 45.0) - 0.036 * max(age - 72.0, 0.0)
-    by_body = 0.10 * (body.male - 0.33) - 0.015 * (bmi - 28.0)
+    # ln(steps): NHANES 2011-14 medians: men +20 %, -17 % from 40-59 to 60-79, -50 % after 80; BMI >= 30 -17 %
+    by_age = -0.0018 * (age - 45.0) - 0.011 * max(age - 55.0, 0.0) - 0.035 * max(age - 72.0, 0.0)
+    by_body = 0.16 * (body.male - 0.33) - 0.015 * (bmi - 28.0)
     by_health = -0.07 * anxiety - 0.06 * conditions["hypertension"]  # norms anx_steps 0.93, htn_steps 0.91 with BMI
-    walking = -0.18 + by_age + by_body + by_health + 0.27 * body.vigour + 0.27 * z_walk
+    own = (1.0 + 0.035 * max(age - 54.0, 0.0)) * (
+        0.34 * body.vigour + 0.34 * z_walk
+    )  # NHANES: p10 and p90 part with age
+    walking = -0.42 + by_age + by_body + by_health + own
     # bouts/week other than walks: mean 1.25 (norms act_ls_*, atus_any), most people fewer
     exercise = 0.85 * math.exp(0.45 * body.vigour + 0.75 * z_exercise - 0.012 * (age - 45.0))
     commute = pick(
@@ -167,10 +170,24 @@ def _work(population: "Population", age: float, u_works: float, u_kind: float) -
     return pick(WORK_SHARES, u_kind) if u_works < studies + (1.0 - studies) * works else "none"
 
 
-def draw_manners(body: Body, mid_sleep_hours: float, rng: np.random.Generator) -> dict[str, Any]:
+def _usual_moods(body: Body, anxiety: bool) -> dict[str, float]:
+    """How many people mostly tell each mood: worry goes with anxiety, calm comes with age, vigour makes lively."""
+    older = (body.age_years - 46.0) / 14.0
+    return {  # LSM-1 Table 19; effects on ln(odds): judgement
+        "content": 0.285 * math.exp(0.2 * older + 0.2 * body.vigour),
+        "frustrated": 0.105 * math.exp(0.6 * anxiety - 0.3 * older),
+        "excited": 0.068 * math.exp(0.8 * body.vigour - 0.3 * older),
+        "calm": 0.345 * math.exp(0.4 * older - 0.4 * anxiety),
+        "stressed": 0.197 * math.exp(0.9 * anxiety - 0.3 * older - 0.2 * body.vigour),
+    }
+
+
+def draw_manners(
+    body: Body, conditions: Mapping[str, bool], mid_sleep_hours: float, rng: np.random.Generator
+) -> dict[str, Any]:
     """Finer habits and temper: what makes one person's days resemble each other."""
-    z_meal, z_drinks, z_ill, z_temper, z_reactive = rng.standard_normal(5)
-    u_drinks, u_early, u_nap = rng.random(3)
+    z_meal, z_drinks, z_ill, z_temper, z_reactive, z_diligent = rng.standard_normal(6)
+    u_drinks, u_early, u_nap, u_mood = rng.random(4)
     older = max(body.age_years - 43.0, 0.0)
     return {
         "meal_shift_minutes": float(min(max(12.0 * (mid_sleep_hours - 4.2) + 32.0 * z_meal, -90.0), 120.0)),
@@ -178,6 +195,8 @@ def draw_manners(body: Body, mid_sleep_hours: float, rng: np.random.Generator) -
         "drinks_per_week": float(min(1.5 * math.exp(0.9 * z_drinks), 6.5)) if u_drinks > 0.36 else 0.0,
         "ill_per_year": float(2.2 * math.exp(0.4 * z_ill)),  # adults catch two to three colds a year (CDC)
         "temper": float(z_temper),
+        "usual_mood": pick(_usual_moods(body, conditions["anxiety"]), u_mood),
+        "diligence": float(0.8 * z_diligent),  # judgement
         "reactivity": float(math.exp(0.35 * z_reactive - 0.06)),  # judgement
         "trains_early": float(u_early),
         # share of days with a nap: 0.11 of Fitbit days (norm nap_multi); older people more (UK Biobank, norm nap_ukb)
@@ -202,9 +221,9 @@ def draw_heart(
     vo2max = min(max(vo2max + population.fitness_shift_ml_kg_min, 11.0), 75.0)
     # bpm: men 63.5, women 66.6, peak near 45 y (Fitbit 2018, 108 billion hours); BMI +0.18 a unit, raised pressure +2.9
     # (NHANES 2009-12, adjusted; self-reports are half treated, so 1.5); anxiety +1.5; fitness share -0.45 (norms)
-    resting = 64.9 - 2.7 * body.male - 0.0030 * (age - 45.0) ** 2 + 0.15 * (bmi - 28.0)
+    resting = 64.9 - 2.7 * body.male - 0.0036 * (age - 45.0) ** 2 + 0.15 * (bmi - 28.0)
     resting += 1.5 * conditions["hypertension"] + 1.5 * conditions["anxiety"] - 3.2 * active
-    resting += 1.5 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 5.6 * z_rest
+    resting += 0.9 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 6.0 * z_rest
     # ln(ms): night medians 52, 43, 34, 28, 24, 23 by decade from 20-29 (Oura and Fitbit tables, recalled); SD of ln 0.4
     # (LifeSnaps); hypertension -0.12, anxiety g -0.3 (Chalmers 2014)
     young = min(max(age, 20.0), 72.0)
