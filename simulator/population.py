@@ -24,10 +24,10 @@ from simulator.traits import (
     draw_habits,
     draw_heart,
     draw_manners,
-    draw_wear,
     pick,
 )
 from simulator.vendors import VENDORS, Vendor
+from simulator.wearing import draw_wear
 
 SEX_SHARES: Final = {"female": 0.671, "male": 0.326, "not_specified": 0.003}  # LSM-1 Table 2(a)
 AGE_SHARES: Final = {"18-39": 0.337, "40-59": 0.458, "60-79": 0.196, "80-94": 0.009}  # LSM-1 Table 2(a); 94: judgement
@@ -90,6 +90,10 @@ class Person:
     unworn_days: float = 0.03  # probability that a day is not worn at all
     forgetful: float = 0.1  # probability that a due charge is forgotten and the battery runs flat
     charge_phase: float = 0.0  # where in its charging cycle the battery stands on day 0, in [0, 1)
+    loose_fit: float = 0.0  # share of time in which the strap is too loose
+    weeks_off_per_year: float = 0.0  # expected times the watch rests for one to four weeks
+    phone_away_per_year: float = 0.0  # expected times the watch meets no phone for days
+    quits_per_year: float = 0.0  # hazard of never wearing the watch again
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from simulator.activities import liking
-from simulator.vendors import Vendor
 
 if TYPE_CHECKING:
     from simulator.population import Population
@@ -237,28 +236,4 @@ def draw_heart(
         "rmssd_night_ms": float(min(max(math.exp(log_rmssd), 7.0), 180.0)),
         "scl_level_microsiemens": float(min(max(0.7 * math.exp(0.9 * z_scl), 0.05), 15.0)),  # uS: E4 SD of ln 0.92
         "skin_temperature_offset_celsius": float(min(max(0.6 * z_skin, -1.8), 1.8)),  # degC: LifeSnaps SD 0.61
-    }
-
-
-def draw_wear(population: "Population", vendor: Vendor, rng: np.random.Generator) -> dict[str, Any]:
-    """How the watch is worn and charged; habits differ more between people than anything about their bodies."""
-    u_habit, u_water = rng.random(2)
-    # share of worn days with a sleep record: mean 0.735, median over people 0.81 (LifeSnaps)
-    nights = rng.beta(2.3, 0.75)
-    z_count, z_length = rng.standard_normal(2)
-    # charging: evening 45, morning 25, overnight 28 % of daily chargers, overnight 7 % with days of battery (norms)
-    overnight = 0.28 if vendor.battery_days <= 2 else 0.07
-    habit = pick({"overnight": overnight, "evening": 0.45, "morning": 0.25, "desk": 1 - 0.70 - overnight}, u_habit)
-    return {
-        "worn_nights": float(
-            logistic(math.log(nights / (1 - nights) + 1e-12) + math.log(population.worn_nights_factor))
-        ),
-        # 0.1 to 1.0 bouts a day, median 25 min for one, 171 for another (Fitabase, Furberg et al. 2016)
-        "off_wrist_per_day": float(population.off_wrist_factor * min(0.42 * math.exp(0.85 * z_count), 3.0)),
-        "charging_habit": habit,
-        "off_in_water": bool(u_water < 0.40),  # 30-50 % of wearers: judgement
-        "off_wrist_minutes": float(min(max(45.0 * math.exp(0.85 * z_length), 8.0), 360.0)),
-        "unworn_days": float(rng.beta(0.6, 9.0)),  # mean 0.06 (norms), most people none
-        "forgetful": float(rng.beta(1.2, 12.0)),  # mean 0.09: judgement
-        "charge_phase": float(rng.random()),
     }

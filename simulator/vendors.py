@@ -6,6 +6,7 @@ accelerometer validation studies, and differ between makers so that a model trai
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,7 +18,13 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
         "battery_days": (0.25, 365.0),
         "charge_minutes": (10.0, 600.0),
+        "memory_days": (0.5, 365.0),
+        "power_saving_below": (0.0, 0.5),
+        "coldest_celsius": (-40.0, 10.0),
         "heart_rate_interval_minutes": (1.0, 60.0),
+        "heart_rate_interval_asleep_minutes": (1.0, 60.0),
+        "beats_interval_minutes": (1.0, 1440.0),
+        "beats_sleep_minutes": (1.0, 1440.0),
         "heart_rate_error_bpm": (0.0, 20.0),
         "heart_rate_motion_error_bpm": (0.0, 60.0),
         "heart_rate_step_bpm": (0.0, 10.0),
@@ -41,10 +48,19 @@ class Vendor:
         sensors: Hardware that delivers usable minute signals.
         battery_days: Rated life, days.
         charge_minutes: Empty to full, minutes.
+        charges_on_wrist: True where it is charged without taking it off.
+        power_saving_below: Share of battery below which optics and electrodes are switched off; 0: never.
+        memory_days: Days of minutes it holds for a phone; older ones are overwritten.
+        coldest_celsius: Lowest temperature of the watch at which it works, degC.
+        taken_off_for_lifting: True where people take it off to grip weights, as they do with rings.
         eda_and_temperature_in_sleep_and_exercise: False where firmware switches them off then (LSM-1 section 3.1).
         temperature_only_in_sleep: True where firmware reports the minute temperature of the night only.
         beats_awake: False where beat-to-beat intervals are evaluated in sleep only.
+        beats_interval_minutes: Minutes between evaluations of beat intervals; 1: every minute; more: spot readings.
+        beats_sleep_minutes: Minutes from falling asleep in which beats are evaluated, where ``beats_awake`` is False.
         heart_rate_interval_minutes: Minutes between optical readings while awake outside exercise; 1 is every minute.
+        heart_rate_interval_asleep_minutes: The same while asleep.
+        heart_rate_in_water: False where wrist heart rate is switched off while swimming.
         heart_rate_error_bpm: Standard deviation of a still minute's heart rate error, bpm.
         heart_rate_motion_error_bpm: Added standard deviation in strong motion, bpm.
         heart_rate_step_bpm: Quantisation of heart rate, bpm; 0 is none.
@@ -64,10 +80,19 @@ class Vendor:
     sensors: frozenset[Sensor]
     battery_days: float
     charge_minutes: float
+    charges_on_wrist: bool = False
+    power_saving_below: float = 0.0
+    memory_days: float = 7.0
+    coldest_celsius: float = -10.0
+    taken_off_for_lifting: bool = False
     eda_and_temperature_in_sleep_and_exercise: bool = False
     temperature_only_in_sleep: bool = False
     beats_awake: bool = True
+    beats_interval_minutes: int = 1
+    beats_sleep_minutes: float = 1440.0
     heart_rate_interval_minutes: int = 1
+    heart_rate_interval_asleep_minutes: int = 1
+    heart_rate_in_water: bool = True
     heart_rate_error_bpm: float = 1.5
     heart_rate_motion_error_bpm: float = 4.0
     heart_rate_step_bpm: float = 0.0
@@ -83,12 +108,18 @@ class Vendor:
         for field in ("name", "source"):
             if not getattr(self, field).strip():
                 raise ValueError(f"Vendor.{field}={getattr(self, field)!r} is empty")
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
+            raise ValueError(f"Vendor.name={self.name!r} is not lower-case words and digits joined by '-'")
         if not self.sensors or not all(isinstance(sensor, Sensor) for sensor in self.sensors):
             raise ValueError(f"Vendor.sensors={set(self.sensors)!r} is not a non-empty set of Sensor")
         for field, (low, high) in _BOUNDS.items():
             value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not a number")
             if not (math.isfinite(value) and low <= value <= high):
                 raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not in [{low:g}, {high:g}]")
+            if field.endswith(("interval_minutes", "interval_asleep_minutes")) and value != int(value):
+                raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not a whole number of minutes")
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -112,6 +143,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _EDA, _TEMP, _ALT}),  # LSM-1 section 3.1
         battery_days=1.0,  # days with always-on display, Mezha Media Oct 2023
         charge_minutes=75.0,  # min, maker's rating; 30 min give 12 h (Mezha Media)
+        power_saving_below=0.15,  # share, Battery Saver of Wear OS, recalled
         heart_rate_error_bpm=1.3,  # bpm, multi-path PPG: judgement
         valid_beats=0.94,  # share, judgement
         skin_temperature_bias_celsius=0.3,  # degC, judgement: thicker, warmer case
@@ -122,6 +154,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _EDA, _TEMP, _ALT}),  # maker's specification
         battery_days=1.25,  # days, maker's rating
         charge_minutes=70.0,  # min, maker's rating
+        power_saving_below=0.15,  # share, Battery Saver of Wear OS, recalled
         heart_rate_error_bpm=1.3,  # bpm, as Pixel Watch 2
         valid_beats=0.94,  # share, as Pixel Watch 2
         skin_temperature_bias_celsius=0.3,  # degC, as Pixel Watch 2
@@ -132,6 +165,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification: no continuous EDA, no temperature
         battery_days=1.0,  # days, maker's rating
         charge_minutes=80.0,  # min, maker's rating
+        power_saving_below=0.15,  # share, Battery Saver of Wear OS, recalled
         source=f"Google specification; {_ERRORS}",
     ),
     Vendor(
@@ -184,9 +218,12 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # maker's specification
         battery_days=0.75,  # days: 18 h, Geometric Goods
         charge_minutes=75.0,  # min, Geometric Goods
+        power_saving_below=0.10,  # share, at which Low Power Mode is offered, recalled; it stops background readings
+        coldest_celsius=0.0,  # degC, maker's specification
         temperature_only_in_sleep=True,  # maker's specification
-        beats_awake=False,  # SDNN from spot readings by day
+        beats_interval_minutes=240,  # min, a 60 s spot reading every few hours
         heart_rate_interval_minutes=6,  # min, background reading every 5-10 min when still (Breathing Labs)
+        heart_rate_interval_asleep_minutes=6,  # min, far fewer night readings than Fitbit's (Alavi et al. 2022)
         heart_rate_error_bpm=1.0,  # bpm, judgement
         heart_rate_motion_error_bpm=3.0,  # bpm, judgement
         heart_rate_step_bpm=1.0,  # bpm, integer export
@@ -200,7 +237,10 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification
         battery_days=14.0,  # days, maker's rating
         charge_minutes=110.0,  # min, maker's rating
+        memory_days=14.0,  # days, judgement
+        coldest_celsius=-20.0,  # degC, maker's specification, recalled
         beats_awake=False,  # RMSSD nightly in 5-min blocks (maker); no beat intervals by day
+        beats_interval_minutes=5,  # min, the same
         heart_rate_error_bpm=1.8,  # bpm, judgement
         heart_rate_motion_error_bpm=5.0,  # bpm, judgement
         heart_rate_step_bpm=1.0,  # bpm, integer export
@@ -213,6 +253,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # QQPlayer Oct 2023
         battery_days=1.5,  # days, Ghacks and Tech-Click July 2023: 30-40 h
         charge_minutes=85.0,  # min, recalled
+        power_saving_below=0.15,  # share, recalled
         temperature_only_in_sleep=True,  # maker's specification
         heart_rate_error_bpm=2.0,  # bpm, judgement
         heart_rate_motion_error_bpm=5.0,  # bpm, judgement
@@ -228,7 +269,9 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         battery_days=5.5,  # days, BioDataHQ 2026: 4-7
         charge_minutes=75.0,  # min, BioDataHQ 2026: 60-90
         eda_and_temperature_in_sleep_and_exercise=True,  # temperature each minute, day and night
+        taken_off_for_lifting=True,  # rings are gripped against the bar
         beats_awake=False,  # HRV at night in 5-min blocks
+        beats_interval_minutes=5,  # min, the same
         heart_rate_interval_minutes=5,  # min, by day
         heart_rate_error_bpm=1.0,  # bpm, judgement: finger signal is clean
         heart_rate_motion_error_bpm=7.0,  # bpm, judgement
@@ -248,6 +291,142 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         valid_beats=0.80,  # share, E4 covers 77 % of beats when still (Stress-Predict, Iqbal et al. 2022)
         temperature_step_celsius=0.02,  # degC, resolution of the E4 thermopile
         source=f"Empatica specification; Stress-Predict (Iqbal et al. 2022); {_ERRORS}",
+    ),
+    Vendor(
+        name="apple-watch-ultra-2",
+        sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # maker's specification
+        battery_days=1.5,  # days: 36 h, maker's rating
+        charge_minutes=90.0,  # min, maker's rating
+        power_saving_below=0.10,  # share, as Series 9
+        coldest_celsius=-20.0,  # degC, maker's specification, recalled
+        temperature_only_in_sleep=True,  # maker's specification
+        beats_interval_minutes=240,  # min, as Series 9
+        heart_rate_interval_minutes=6,  # min, as Series 9
+        heart_rate_interval_asleep_minutes=6,  # min, as Series 9
+        heart_rate_error_bpm=1.0,  # bpm, judgement
+        heart_rate_motion_error_bpm=3.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.95,  # share, judgement
+        step_count_factor=0.98,  # ratio, judgement
+        skin_temperature_bias_celsius=0.5,  # degC, judgement: a heavier case
+        source=f"Apple specification; as Series 9 for sampling; {_ERRORS}",
+    ),
+    Vendor(
+        name="garmin-forerunner-265",
+        sensors=frozenset({_PPG, _ACC, _ALT}),  # maker's specification
+        battery_days=13.0,  # days, maker's rating
+        charge_minutes=90.0,  # min, maker's rating
+        memory_days=14.0,  # days, judgement
+        coldest_celsius=-20.0,  # degC, maker's specification, recalled
+        beats_awake=False,  # as Venu 3
+        beats_interval_minutes=5,  # min, as Venu 3
+        heart_rate_in_water=False,  # wrist heart rate can be turned off while swimming (Forerunner manual)
+        heart_rate_error_bpm=1.8,  # bpm, as Venu 3
+        heart_rate_motion_error_bpm=4.0,  # bpm, judgement: a light case
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        step_count_factor=1.03,  # ratio, as Venu 3
+        pressure_noise_hectopascals=0.015,  # hPa, as Venu 3
+        source=f"Garmin specification and Forerunner manual; {_ERRORS}",
+    ),
+    Vendor(
+        name="garmin-vivosmart-5",
+        sensors=frozenset({_PPG, _ACC}),  # maker's specification
+        battery_days=7.0,  # days, maker's rating
+        charge_minutes=90.0,  # min, maker's rating
+        memory_days=14.0,  # days, judgement
+        coldest_celsius=-20.0,  # degC, maker's specification, recalled
+        beats_awake=False,  # as Venu 3
+        beats_interval_minutes=5,  # min, as Venu 3
+        heart_rate_error_bpm=2.2,  # bpm, judgement: narrow band
+        heart_rate_motion_error_bpm=6.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.88,  # share, judgement: small sensor
+        step_count_factor=1.03,  # ratio, as Venu 3
+        source=f"Garmin specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="whoop-4",
+        sensors=frozenset({_PPG, _ACC, _TEMP}),  # Review Solver 2026; no altimeter, no electrodes
+        battery_days=4.5,  # days, Review Solver 2026: 4-5
+        charge_minutes=100.0,  # min, recalled
+        charges_on_wrist=True,  # a pack slides onto the strap (Review Solver 2026)
+        memory_days=14.0,  # days, maker's support page: two weeks
+        temperature_only_in_sleep=True,  # reported for the night, recalled
+        beats_awake=False,  # variability of the night, weighted to deep sleep
+        heart_rate_error_bpm=1.5,  # bpm, judgement
+        heart_rate_motion_error_bpm=5.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.94,  # share, judgement: tight strap
+        source=f"Review Solver 2026; WHOOP support page on stored data; {_ERRORS}",
+    ),
+    Vendor(
+        name="empatica-e4",
+        sensors=frozenset({_PPG, _ACC, _EDA, _TEMP}),  # maker's specification; no altimeter
+        battery_days=1.3,  # days, recalled
+        charge_minutes=120.0,  # min, recalled
+        memory_days=2.5,  # days: 60 h of recording, recalled
+        eda_and_temperature_in_sleep_and_exercise=True,  # research device: always on
+        heart_rate_error_bpm=3.0,  # bpm, judgement: lag-1 correlation of its heart rate is 0.69 (Stress-Predict)
+        heart_rate_motion_error_bpm=9.0,  # bpm, judgement
+        valid_beats=0.77,  # share, 77 % of beats when still (Stress-Predict, Iqbal et al. 2022)
+        temperature_step_celsius=0.02,  # degC, resolution of the thermopile
+        accelerometer_noise_g=0.006,  # g, judgement: 8-bit steps of 1/64 g
+        source=f"Empatica specification; Stress-Predict (Iqbal et al. 2022); {_ERRORS}",
+    ),
+    Vendor(
+        name="withings-scanwatch-2",
+        sensors=frozenset({_PPG, _ACC, _TEMP, _ALT}),  # maker's specification
+        battery_days=30.0,  # days, maker's rating
+        charge_minutes=120.0,  # min, maker's rating
+        memory_days=5.0,  # days, recalled
+        eda_and_temperature_in_sleep_and_exercise=True,  # temperature around the clock, recalled
+        beats_awake=False,  # variability of the night only, recalled
+        heart_rate_interval_minutes=10,  # min, by day; continuous in a workout
+        heart_rate_error_bpm=2.0,  # bpm, judgement
+        heart_rate_motion_error_bpm=6.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.90,  # share, judgement
+        skin_temperature_bias_celsius=0.3,  # degC, judgement
+        source=f"Withings specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="polar-ignite-3",
+        sensors=frozenset({_PPG, _ACC}),  # maker's specification
+        battery_days=5.0,  # days, maker's rating
+        charge_minutes=60.0,  # min, maker's rating
+        coldest_celsius=-20.0,  # degC, maker's specification, recalled
+        beats_awake=False,  # nightly variability
+        beats_sleep_minutes=240.0,  # min: the first four hours of sleep (maker)
+        beats_interval_minutes=5,  # min, judgement: five-minute means
+        heart_rate_error_bpm=1.6,  # bpm, judgement
+        heart_rate_motion_error_bpm=4.5,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        source=f"Polar specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="xiaomi-band-8",
+        sensors=frozenset({_PPG, _ACC}),  # maker's specification
+        battery_days=16.0,  # days, maker's rating
+        charge_minutes=60.0,  # min, maker's rating
+        beats_awake=False,  # judgement
+        heart_rate_interval_minutes=10,  # min, one of its settings of 1 to 30
+        heart_rate_interval_asleep_minutes=10,  # min, the same
+        heart_rate_error_bpm=2.5,  # bpm, judgement
+        heart_rate_motion_error_bpm=7.0,  # bpm, judgement
+        heart_rate_step_bpm=1.0,  # bpm, integer export
+        valid_beats=0.85,  # share, judgement
+        step_count_factor=1.04,  # ratio, judgement
+        source=f"Xiaomi specification; {_ERRORS}",
+    ),
+    Vendor(
+        name="actigraph-gt3x",
+        sensors=frozenset({_ACC}),  # maker's specification: acceleration alone
+        battery_days=12.0,  # days, recalled
+        charge_minutes=180.0,  # min, recalled
+        memory_days=60.0,  # days, judgement: read out after the study
+        step_count_factor=0.95,  # ratio, judgement: slow steps at the wrist are lost
+        accelerometer_noise_g=0.002,  # g, judgement
+        source=f"NHANES 2011-14 (Koffman et al. 2024); ActiGraph specification; {_ERRORS}",
     ),
 )
 

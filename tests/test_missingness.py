@@ -5,11 +5,12 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simulator import missingness
+from simulator import missingness, wearing
+from simulator.activities import Activity
 from simulator.missingness import AWAKE_OFF_MINUTES, RR_VALID_THRESHOLD_PERCENT, find_gaps, worn
 from simulator.population import POPULATIONS, Person
 from simulator.randomness import stream
@@ -23,7 +24,9 @@ LSM2 = POPULATIONS["lsm2"]
 SENSE_2 = VENDORS["fitbit-sense-2"]
 HEART_RATE, RR_VALID, ON_WRIST, STEPS, SCL = (INDEX[n] for n in ("heart_rate", "rr_valid", "on_wrist", "steps", "scl"))
 SPOILT = [INDEX[name] for name in RR_STATISTICS if name != "rr_valid"]
-HANDLED = [Reason.CHARGING, Reason.OFF_WRIST, Reason.BATTERY_EMPTY]
+HANDLED = [Reason.CHARGING, Reason.OFF_WRIST, Reason.BATTERY_EMPTY, Reason.NOT_SYNCED, Reason.DROPPED_OUT]
+SAID = [Reason.CHARGING, Reason.OFF_WRIST]
+IMPORTED = {Reason.NOT_RECORDED, Reason.OUT_OF_RANGE}
 seeds = st.integers(0, 2**32 - 1)
 days = st.integers(-100, 1000)
 vendors = st.sampled_from(list(VENDORS.values()))
@@ -44,8 +47,27 @@ def gaps(person: Person, vendor: Vendor, day: int, seed: int = 0) -> tuple[NDArr
 
 
 def devoted(person: Person) -> Person:
-    """The same person, who takes the watch off for charging only."""
-    return replace(person, worn_nights=1.0, off_wrist_per_day=0.0, off_in_water=False, unworn_days=0.0, forgetful=0.0)
+    """The same person, who takes the watch off for charging only, wears it tight and keeps the phone near."""
+    return replace(
+        person,
+        worn_nights=1.0,
+        off_wrist_per_day=0.0,
+        off_in_water=False,
+        unworn_days=0.0,
+        weeks_off_per_year=0.0,
+        forgetful=0.0,
+        loose_fit=0.0,
+        phone_away_per_year=0.0,
+        quits_per_year=0.0,
+    )
+
+
+def handled(person: Person, vendor: Vendor, routine: Routine, day: int) -> NDArray[np.uint8]:
+    return wearing.handling(person, vendor, routine, day, wearing.wear_key(person))
+
+
+def away(person: Person, day: int) -> bool:
+    return wearing.away(person, day, wearing.wear_key(person))
 
 
 @few
@@ -58,7 +80,7 @@ def test_the_reason_of_a_day_is_a_pure_function(seed: int, day: int, vendor: Ven
     np.testing.assert_array_equal(reason, again)
     assert reason.shape == (26, 1440)
     assert reason.dtype == np.uint8
-    assert set(np.unique(reason)) <= {int(r) for r in Reason if r < Reason.NOT_RECORDED}
+    assert set(np.unique(reason)) <= {int(r) for r in Reason if r not in IMPORTED}
 
 
 @few
@@ -79,21 +101,25 @@ def test_off_the_wrist_all_channels_blank_together_after_the_watch_has_said_so(
 ) -> None:
     person = LSM2.person(seed, 0)
     reason, routine = gaps(person, vendor, day)
+    assume(not (reason == Reason.SENSOR_FAILED).any())
     on = worn(person, vendor, routine, day)
     present = [row for row, signal in enumerate(SIGNALS) if signal.sensor in vendor.sensors]
     others = [row for row in present if row != ON_WRIST]
     np.testing.assert_array_equal(reason[STEPS] == Reason.OBSERVED, on)
     assert np.isin(reason[STEPS][~on], HANDLED).all()
+    saving = reason[ON_WRIST] == Reason.POWER_SAVING
     assert (reason[others][:, ~on] == reason[STEPS][~on]).all()
     assert not np.isin(reason[present][:, on], HANDLED).any()
+    if Sensor.PPG not in vendor.sensors:
+        return
     # oracle, minute by minute: on_wrist stays observed for the first minutes of a run that is not an empty battery
     since = AWAKE_OFF_MINUTES if not on[0] else 0
     said = reason[ON_WRIST] == Reason.OBSERVED
     for minute in range(1440):
         since = 0 if on[minute] else since + 1
         if since != minute + 1 + AWAKE_OFF_MINUTES:  # not the run that midnight cuts
-            says = on[minute] or (since <= AWAKE_OFF_MINUTES and reason[STEPS][minute] != Reason.BATTERY_EMPTY)
-            assert said[minute] == says, minute
+            says = on[minute] or (since <= AWAKE_OFF_MINUTES and reason[STEPS][minute] in SAID)
+            assert said[minute] == (says and not saving[minute]), minute
 
 
 @few
@@ -101,6 +127,7 @@ def test_off_the_wrist_all_channels_blank_together_after_the_watch_has_said_so(
 def test_skin_is_switched_off_in_sleep_and_exercise_only(seed: int, day: int) -> None:
     person = devoted(LSM2.person(seed, 0))
     reason, routine = gaps(person, SENSE_2, day)
+    assume(not (reason == Reason.SENSOR_FAILED).any())
     asleep = routine.stage[routine.lead_in_minutes :] != Stage.AWAKE
     exercising = routine.exercising[routine.lead_in_minutes :]
     in_night = np.zeros(1440, dtype=bool)
@@ -120,8 +147,10 @@ def test_skin_is_switched_off_in_sleep_and_exercise_only(seed: int, day: int) ->
 @few
 @given(seeds, days)
 def test_too_few_valid_beats_cost_the_nine_statistics_but_not_their_share(seed: int, day: int) -> None:
-    person = LSM2.person(seed, 0)
+    person = replace(LSM2.person(seed, 0), loose_fit=0.0, forgetful=0.0)
     routine = live(person, day, MONDAY)
+    routine.water[:] = False
+    routine.ambient_celsius[:] = 20.0
     valid, motion = measured(routine, seed)
     reason = find_gaps(person, SENSE_2, routine, valid, motion, day)
     on = worn(person, SENSE_2, routine, day)
@@ -136,6 +165,7 @@ def test_too_few_valid_beats_cost_the_nine_statistics_but_not_their_share(seed: 
 def test_strong_motion_sometimes_hides_the_pulse(motion: float, share: float) -> None:
     person = devoted(LSM2.person(1, 1))
     routine = live(person, 0, MONDAY)
+    routine.ambient_celsius[:] = 20.0
     full, moving = np.full(1440, 100, dtype=np.float32), np.full(1440, motion, dtype=np.float32)
     days = [find_gaps(person, SENSE_2, routine, full, moving, day)[HEART_RATE] == Reason.MOTION for day in range(40)]
     expected = missingness.HEART_RATE_LOSS_SHARE * 0.6 * share  # a loss lasts 5 of 8 minutes on average
@@ -149,6 +179,10 @@ MORE_WEAR = {
     "off_wrist_per_day": lambda value, u: value * (1 - u),
     "off_wrist_minutes": lambda value, u: value * (1 - u),
     "unworn_days": lambda value, u: value * (1 - u),
+    "weeks_off_per_year": lambda value, u: value * (1 - u),
+    "quits_per_year": lambda value, u: value * (1 - u),
+    "phone_away_per_year": lambda value, u: value * (1 - u),
+    "loose_fit": lambda value, u: value * (1 - u),
     "off_in_water": lambda value, u: value and u < 0.5,
 }
 
@@ -157,7 +191,16 @@ MORE_WEAR = {
 @given(seeds, days, vendors, st.sampled_from(sorted(MORE_WEAR)), st.floats(0, 1))
 @example(4, 3, SENSE_2, "worn_nights", 1.0)
 def test_more_wear_never_yields_less_data(seed: int, day: int, vendor: Vendor, habit: str, u: float) -> None:
-    person = replace(LSM2.person(seed, 0), off_wrist_per_day=2.5, worn_nights=0.5, unworn_days=0.3)
+    person = replace(
+        LSM2.person(seed, 0),
+        off_wrist_per_day=2.5,
+        worn_nights=0.5,
+        unworn_days=0.3,
+        weeks_off_per_year=3.0,
+        quits_per_year=0.5,
+        phone_away_per_year=6.0,
+        loose_fit=0.3,
+    )
     keener = replace(person, **{habit: MORE_WEAR[habit](getattr(person, habit), u)})
     before, _ = gaps(person, vendor, day)
     after, _ = gaps(keener, vendor, day)
@@ -179,10 +222,18 @@ def test_one_more_sensor_adds_its_signals_and_changes_no_other(seed: int, day: i
 @example(0, 5, VENDORS["pixel-watch-2"], "evening")
 def test_two_days_agree_about_midnight(seed: int, day: int, vendor: Vendor, habit: str) -> None:
     """The minutes before midnight, as the later day sees them, are those that the earlier day recorded."""
-    person = replace(LSM2.person(seed, 0), charging_habit=habit, worn_nights=0.6, off_wrist_per_day=3.0, forgetful=0.5)
-    lead = missingness._LEAD
-    before = missingness._handling(person, vendor, live(person, day - 1, MONDAY), day - 1)
-    after = missingness._handling(person, vendor, live(person, day, MONDAY), day)
+    person = replace(
+        LSM2.person(seed, 0),
+        charging_habit=habit,
+        worn_nights=0.6,
+        off_wrist_per_day=3.0,
+        forgetful=0.5,
+        phone_away_per_year=6.0,
+        quits_per_year=1.0,
+    )
+    lead = wearing.LEAD_MINUTES
+    before = handled(person, vendor, live(person, day - 1, MONDAY), day - 1)
+    after = handled(person, vendor, live(person, day, MONDAY), day)
     np.testing.assert_array_equal(after[:lead], before[-lead:])
 
 
@@ -247,15 +298,15 @@ def test_nights_and_showers_without_the_watch() -> None:
 
 
 def test_a_shower_before_midnight_is_dried_off_alike_on_both_days() -> None:
-    lead = missingness._LEAD
+    lead = wearing.LEAD_MINUTES
     for day in range(25):
         person = replace(devoted(LSM2.person(10, 2)), off_in_water=True)
         before, after = live(person, day - 1, MONDAY), live(person, day, MONDAY)
         for routine, midnight in ((before, routine_end(before)), (after, after.lead_in_minutes)):
             routine.water[:] = False
             routine.water[midnight - 16 : midnight - 8] = True
-        earlier = missingness._handling(person, SENSE_2, before, day - 1)
-        later = missingness._handling(person, SENSE_2, after, day)
+        earlier = handled(person, SENSE_2, before, day - 1)
+        later = handled(person, SENSE_2, after, day)
         np.testing.assert_array_equal(later[:lead], earlier[-lead:])
         assert (later[lead - 10 : lead - 6] == Reason.OFF_WRIST).all()
 
@@ -276,38 +327,65 @@ def test_the_watch_is_put_aside_as_often_as_the_habit_says_and_rather_in_the_eve
 
 
 def test_some_firmware_measures_less_by_day() -> None:
+    oura, person = VENDORS["oura-ring-3"], devoted(LSM2.person(14, 0))
+    observed, noon, asleep = by_firmware(oura, person)
+    assert observed[HEART_RATE][noon].mean() == pytest.approx(1 / oura.heart_rate_interval_minutes, abs=0.02)
+    assert not observed[INDEX["rmssd"]][noon].any()
+    assert observed[INDEX["rmssd"]][asleep].mean() == pytest.approx(1 / oura.beats_interval_minutes, abs=0.02)
+    assert observed[HEART_RATE][asleep].all()
+    assert observed[INDEX["skin_temperature"]][noon | asleep].all()
+
+
+def test_an_apple_watch_reads_the_heart_now_and_then_and_its_beats_a_few_times_a_day() -> None:
     apple, person = VENDORS["apple-watch-9"], devoted(LSM2.person(14, 0))
+    observed, noon, asleep = by_firmware(apple, person)
+    for still in (noon, asleep):
+        assert observed[HEART_RATE][still].mean() == pytest.approx(1 / 6, abs=0.02)
+    assert 3 <= observed[INDEX["rmssd"]].sum() <= 6
+    assert not observed[INDEX["skin_temperature"]][noon].any()
+    assert observed[INDEX["skin_temperature"]][asleep].all()
+
+
+def test_a_polar_watch_evaluates_beats_in_the_first_hours_of_sleep_only() -> None:
+    polar, person = VENDORS["polar-ignite-3"], devoted(LSM2.person(14, 0))
     routine = live(person, 2, MONDAY)
+    observed, _, _ = by_firmware(polar, person)
+    onset = next(e.start_minute for e in routine.events if e.kind == "sleep" and e.label == "main")
+    minutes = np.flatnonzero(observed[INDEX["rmssd"]][: routine.nights[0][1]])
+    assert len(minutes) > 10
+    assert minutes.max() <= max(onset, 0) + polar.beats_sleep_minutes
+
+
+def by_firmware(vendor: Vendor, person: Person) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """What is observed of a still day with every beat found, the waking minutes around noon, and those asleep."""
+    routine = live(person, 2, MONDAY)
+    routine.ambient_celsius[:] = 20.0
     full, still = np.full(1440, 100, dtype=np.float32), np.zeros(1440, dtype=np.float32)
-    observed = find_gaps(person, apple, routine, full, still, 2) == Reason.OBSERVED
-    on = worn(person, apple, routine, 2)
+    observed = find_gaps(person, vendor, routine, full, still, 2) == Reason.OBSERVED
+    on = worn(person, vendor, routine, 2)
     asleep = routine.stage[routine.lead_in_minutes :] != Stage.AWAKE
     noon = on & ~routine.exercising[routine.lead_in_minutes :]
     noon[:660], noon[1200:] = False, False  # nobody's night reaches 11 to 20 h
     noon &= ~asleep
     assert noon.sum() > 300
-    assert observed[HEART_RATE][noon].mean() == pytest.approx(1 / apple.heart_rate_interval_minutes, abs=0.02)
-    for name in ("rmssd", "skin_temperature"):
-        assert not observed[INDEX[name]][noon].any()
-        assert observed[INDEX[name]][on & asleep].all()
-    assert observed[HEART_RATE][on & asleep].all()
+    return observed, noon, on & asleep
 
 
 def test_an_unworn_day_runs_from_rising_to_rising() -> None:
     person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.2)
-    away = [missingness._away(person, day) for day in range(-1, 40)]
-    assert 0 < sum(away) < len(away)
+    unworn = [away(person, day) for day in range(-1, 40)]
+    assert 0 < sum(unworn) < len(unworn)
     garmin = VENDORS["garmin-venu-3"]
     for day, routine in enumerate(live_through(person, range(40), MONDAY)):
         rise = routine.nights[0][1]
         on = worn(person, garmin, routine, day)
-        assert (on[:rise].mean() < 0.05) == away[day]  # away[day] is the day before
-        assert (on[rise:].mean() < 0.05) == away[day + 1]
+        assert (on[:rise].mean() < 0.05) == unworn[day]  # unworn[day] is the day before
+        assert (on[rise:].mean() < 0.05) == unworn[day + 1]
 
 
 def test_unworn_days_come_as_often_as_the_habit_says() -> None:
     person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.15)
-    share = np.mean([missingness._away(replace(person, index=i), day) for i in range(60) for day in range(70)])
+    share = np.mean([away(replace(person, index=i), day) for i in range(60) for day in range(70)])
     assert share == pytest.approx(0.15, abs=0.03)
 
 
@@ -332,3 +410,132 @@ def test_a_cohort_misses_about_as_much_as_lsm_2() -> None:
     assert 0.60 < np.mean(nights) < 0.90  # 0.735
     clock = np.array(long_starts)
     assert ((clock >= 19) | (clock < 1)).mean() > 0.65  # 0.81 of gaps over 5 h, Fitabase
+
+
+def test_a_loose_strap_loses_the_pulse_and_the_electrodes_for_as_long_as_the_habit_says() -> None:
+    tight, lost, skin, beats = devoted(LSM2.person(15, 0)), [], [], []
+    for day, routine in enumerate(live_through(replace(tight, loose_fit=0.2), range(60), MONDAY)):
+        routine.ambient_celsius[:] = 20.0
+        full, motion = np.full(1440, 100, dtype=np.float32), np.full(1440, 0.05, dtype=np.float32)
+        reason = find_gaps(replace(tight, loose_fit=0.2), SENSE_2, routine, full, motion, day)
+        assert not (reason[STEPS] == Reason.LOOSE_FIT).any()
+        lost.append((reason[HEART_RATE] == Reason.LOOSE_FIT).mean())
+        skin.append((reason[SCL] == Reason.LOOSE_FIT).mean())
+        beats.append((reason[INDEX["rmssd"]] == Reason.LOOSE_FIT).mean())
+        none = find_gaps(tight, SENSE_2, routine, full, motion, day)
+        assert not (none == Reason.LOOSE_FIT).any()
+    assert 0.12 < np.mean(beats) < 0.25  # of the time, charges and overlaps off
+    assert np.mean(lost) == pytest.approx(0.525 * np.mean(beats), rel=0.2)  # halfway between still and moving
+    assert 0 < np.mean(skin) < np.mean(lost)  # firmware has switched electrodes off for some of it
+
+
+def test_swimmers_and_cold_wrists_lose_the_pulse() -> None:
+    person = devoted(LSM2.person(15, 1))
+    full, still = np.full(1440, 100, dtype=np.float32), np.full(1440, 0.01, dtype=np.float32)
+    swum, cold, warm = [], [], []
+    for day, routine in enumerate(live_through(person, range(30), MONDAY)):
+        on = worn(person, SENSE_2, routine, day)
+        routine.ambient_celsius[:] = 20.0
+        warm.append((find_gaps(person, SENSE_2, routine, full, still, day)[HEART_RATE][on] != 0).mean())
+        routine.ambient_celsius[:] = -5.0
+        cold.append((find_gaps(person, SENSE_2, routine, full, still, day)[HEART_RATE] == Reason.TOO_COLD)[on].mean())
+        routine.ambient_celsius[:] = 20.0
+        routine.exercising[:] = routine.water[:] = True
+        swum.append((find_gaps(person, SENSE_2, routine, full, still, day)[HEART_RATE] == Reason.MOTION)[on].mean())
+        dry = find_gaps(person, replace(SENSE_2, heart_rate_in_water=False), routine, full, still, day)
+        assert (dry[HEART_RATE][on] == Reason.SENSOR_OFF).all()
+    assert np.mean(warm) < 0.02  # showers taken for exercise do not exist
+    assert np.mean(cold) == pytest.approx(0.5 * 0.57, rel=0.15)
+    assert np.mean(swum) == pytest.approx(0.4 * 0.57, rel=0.15)  # norm hr_dropout_water: 0.3, 0.05 to 0.8
+
+
+def test_a_watch_colder_than_it_works_in_records_nothing_until_it_is_warm() -> None:
+    apple, person = VENDORS["apple-watch-9"], devoted(LSM2.person(15, 2))
+    routine = live(person, 0, MONDAY)
+    routine.ambient_celsius[:] = 20.0
+    outside = slice(routine.lead_in_minutes + 700, routine.lead_in_minutes + 900)
+    routine.ambient_celsius[outside] = -25.0
+    full, still = np.full(1440, 100, dtype=np.float32), np.zeros(1440, dtype=np.float32)
+    frozen = (find_gaps(person, apple, routine, full, still, 0) == Reason.TOO_COLD)[STEPS]
+    assert frozen[760:900].all()
+    assert not frozen[:705].any()
+    assert not frozen[960:].any()
+    hardier = find_gaps(person, replace(apple, coldest_celsius=-40.0), routine, full, still, 0)
+    assert not (hardier[STEPS] == Reason.TOO_COLD).any()
+
+
+def test_a_sensor_that_fails_stays_silent_and_takes_no_other_with_it() -> None:
+    failing = 0
+    for i in range(400):
+        person = devoted(LSM2.person(16, i))
+        minute = missingness.failure_minute(person, Sensor.EDA)
+        if not 0 < minute < 300 * 1440:
+            continue
+        failing += 1
+        day = int(minute // 1440)
+        for d in (day - 1, day, day + 1):
+            reason, _ = gaps(person, SENSE_2, d)
+            dead = reason[SCL] == Reason.SENSOR_FAILED
+            since = np.arange(1440) + d * 1440 >= minute
+            assert not dead[~since].any()
+            assert (dead | np.isin(reason[SCL], HANDLED))[since].all()
+            assert not (reason[STEPS] == Reason.SENSOR_FAILED).any()
+    assert 3 <= failing <= 20  # 0.03 a year
+
+
+def test_what_no_phone_fetches_in_time_is_lost_but_for_the_last_days() -> None:
+    person = replace(devoted(LSM2.person(17, 0)), phone_away_per_year=365.25 / 28)
+    week = VENDORS["fitbit-sense-2"]
+    lost = runs(statuses(person, week, 56) == Reason.NOT_SYNCED)
+    assert len(lost) >= 1
+    forgetful = replace(week, memory_days=2.0)
+    longer = runs(statuses(person, forgetful, 56) == Reason.NOT_SYNCED)
+    assert (longer[:, 1] - longer[:, 0]).max() == pytest.approx((lost[:, 1] - lost[:, 0]).max() + 5 * 1440, abs=2)
+    reason = [gaps(person, week, d)[0] for d in range(56)]
+    for day in reason:
+        whole = day[STEPS] == Reason.NOT_SYNCED
+        assert (day[:, whole] == Reason.NOT_SYNCED).all()  # on_wrist too
+
+
+def test_a_battery_that_nobody_charges_saves_power_and_then_dies() -> None:
+    person = replace(devoted(LSM2.person(18, 0)), forgetful=1.0, charging_habit="evening")
+    pixel = VENDORS["pixel-watch-2"]
+    full, still = np.full(1440, 100, dtype=np.float32), np.zeros(1440, dtype=np.float32)
+    days = [find_gaps(person, pixel, r, full, still, d) for d, r in enumerate(live_through(person, range(8), MONDAY))]
+    reason = np.concatenate(days, axis=1)
+    saving = reason[HEART_RATE] == Reason.POWER_SAVING
+    assert saving.any()
+    assert (reason[STEPS][saving] == Reason.OBSERVED).all()
+    assert (reason[[ON_WRIST, SCL, INDEX["skin_temperature"]]][:, saving] == Reason.POWER_SAVING).all()
+    ends = runs(saving)[:, 1]
+    assert (reason[STEPS][ends[ends < saving.size]] == Reason.BATTERY_EMPTY).mean() > 0.7
+    assert not (statuses(person, replace(pixel, power_saving_below=0.0), 8) == Reason.POWER_SAVING).any()
+
+
+def test_who_drops_out_never_comes_back() -> None:
+    person = replace(devoted(LSM2.person(19, 0)), quits_per_year=10.0)
+    gone = statuses(person, SENSE_2, 60) == Reason.DROPPED_OUT
+    assert gone.any()
+    assert gone[np.argmax(gone) :].all()
+    assert not (statuses(replace(person, quits_per_year=0.0), SENSE_2, 60) == Reason.DROPPED_OUT).any()
+
+
+def test_a_band_that_charges_on_the_wrist_has_no_charging_gap_and_a_ring_comes_off_for_weights() -> None:
+    person = devoted(LSM2.person(20, 0))
+    assert not (statuses(person, VENDORS["whoop-4"], 20) == Reason.CHARGING).any()
+    routine = live(person, 3, MONDAY)
+    routine.activity[routine.lead_in_minutes + 600 : routine.lead_in_minutes + 660] = Activity.WEIGHTLIFTING
+    assert not worn(person, VENDORS["oura-ring-3"], routine, 3)[600:660].any()
+    off = handled(person, replace(VENDORS["oura-ring-3"], taken_off_for_lifting=False), routine, 3) == Reason.OFF_WRIST
+    assert not off.any()
+
+
+def test_some_people_wear_it_nearly_always_and_others_leave_it_off_every_night() -> None:
+    people = [POPULATIONS["lsm1"].person(21, i) for i in range(600)]
+    nights = np.array([person.worn_nights for person in people])
+    assert (nights > 0.97).mean() > 0.3
+    assert (nights < 0.10).mean() > 0.05
+    assert 0.70 < nights.mean() < 0.86  # 0.735 with charges and whole days off, LifeSnaps
+    for habit in ("off_wrist_per_day", "unworn_days", "forgetful", "quits_per_year"):  # one trait runs through them
+        rank = np.argsort(np.argsort([getattr(person, habit) for person in people]))
+        assert np.corrcoef(np.argsort(np.argsort(nights)), rank)[0, 1] < -0.2, habit
