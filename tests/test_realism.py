@@ -23,7 +23,7 @@ from simulator.realism.norms import COLUMNS, NORMS, Norm, contrast, read_norms
 from simulator.realism.observing import Wanted, observe
 from simulator.realism.plots import draw
 from simulator.realism.standards import cohort_weights
-from simulator.realism.windows import GapScores, PersonWindows, standardised_windows
+from simulator.realism.windows import GapScores, PersonWindows
 from simulator.recording import SHAPE, DataError, Event, Reason, Recording
 from simulator.signals import INDEX, SIGNALS
 
@@ -323,7 +323,7 @@ def test_planted_people_are_found_as_planted(dataset: Dataset, tmp_path: Path) -
 @pytest.fixture(scope="module")
 def estimator(dataset: Dataset) -> Estimator:
     seen = observe(dataset, Wanted(minutes=frozenset({("hr", "sleep"), ("hr", "awake"), ("wrist_scl", "awake")})))
-    return Estimator(seen, rs.resampled_people(PEOPLE), GapScores(standardised_windows(seen.windows)))
+    return Estimator(seen, rs.resampled_people(PEOPLE), GapScores.of_windows(seen.windows))
 
 
 def norm(quantity: str, stratum: str, statistic: str) -> Norm:

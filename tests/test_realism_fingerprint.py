@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.cohort import Cohort
+from simulator.population import POPULATIONS
 from simulator.randomness import stream
 from simulator.realism import statistics as rs
 from simulator.realism.fingerprint import Fingerprint, fingerprint
-from simulator.realism.windows import GapScores, filled, gap_errors, gap_places, standardised_windows
+from simulator.realism.windows import (
+    READINGS,
+    GapScores,
+    PersonWindows,
+    changes,
+    filled,
+    gap_errors,
+    gap_places,
+    standardised_windows,
+)
 from simulator.signals import SIGNALS
 
 
@@ -73,7 +84,7 @@ def ramps(drift: float, rough: float, n: int = 60) -> np.ndarray:
 
 
 def table_of(windows: np.ndarray, person: np.ndarray, counts: np.ndarray) -> Fingerprint | None:
-    return fingerprint(windows, GapScores(standardised_windows(windows)), person, counts)
+    return fingerprint(windows, GapScores.of_windows(windows), person, counts)
 
 
 def test_the_fingerprint_knows_smooth_from_rough() -> None:
@@ -100,3 +111,62 @@ def test_the_fingerprint_knows_smooth_from_rough() -> None:
     average = np.mean([slow.by_signal[s.name]["extrapolation"]["mean"]["mae"]["60"] for s in SIGNALS])
     assert average == pytest.approx(slow.errors["extrapolation"]["mean"]["mae"]["60"].simulated, rel=1e-5)
     assert table_of(ramps(0.0, 1.0)[:40], person[:40], counts) is None
+
+
+def test_readings_count_what_they_say() -> None:
+    """The last minute alone, or no minute after a signal's last value; by hand."""
+    windows = stream(8, "readings").normal(size=(60, len(SIGNALS), 300)).astype(np.float32)
+    windows[:, 3, 280:] = np.nan
+    windows[:, 4, 295:] = np.nan
+    scores = GapScores.of_windows(windows)
+    z = scores.windows
+    error = z[:, :, 289:290] - z[:, :, 290:]
+    whole, horizon, seen = (scores.of(10, "nearest", inside=False, reading=name) for name in READINGS)
+    np.testing.assert_allclose(whole[1], (error**2).mean(axis=2), rtol=1e-5)
+    np.testing.assert_allclose(horizon[0], np.abs(error[:, :, -1]), rtol=1e-5)
+    assert np.isnan(seen[:, :, 3]).all()
+    np.testing.assert_allclose(seen[1, :, 4], (error[:, 4, :5] ** 2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(np.delete(seen[1], [3, 4], axis=1), np.delete(whole[1], [3, 4], axis=1), rtol=1e-5)
+    table = table_of(windows, np.arange(60) % 20, rs.resampled_people(20))
+    assert table is not None
+    assert set(table.readings) == {"horizon", "seen"}
+    for name, reading in table.readings.items():
+        assert 0 <= reading.within <= 80
+        assert reading.errors["interpolation"]["linear"]["mse"]["30"] > 0
+        assert f"{name}: {reading.meaning}: {reading.within} of 80 within tolerance" in table.table()
+
+
+def test_change_over_a_lag_is_that_of_a_slow_loop() -> None:
+    windows = standardised_windows(ramps(0.3, 1.0, n=5))
+    found = changes(windows, (1, 7, 120))
+    for i, lag in enumerate((1, 7, 120)):
+        moved = [(window[:, lag:] - window[:, :-lag]) ** 2 for window in windows]
+        np.testing.assert_allclose(found[i], np.mean(moved, axis=(0, 2)), rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def random_windows() -> tuple[np.ndarray, np.ndarray]:
+    """Windows of simulated people at random times, and whose they are."""
+    windows, person = [], []
+    cohort = Cohort(population=POPULATIONS["lsm1"], people=24, days=3, seed=5)
+    for code in range(24):
+        mine = PersonWindows(each=10, days=3)
+        for recording in cohort.of_person(code):
+            mine.add(recording)
+        windows += [window for _, window in mine.kept]
+        person += [code] * len(mine.kept)
+    return np.stack(windows), np.array(person)
+
+
+@pytest.mark.parametrize("minutes", [5, 10, 30, 60])
+def test_nearest_errs_alike_inside_and_at_the_end(random_windows: tuple[np.ndarray, np.ndarray], minutes: int) -> None:
+    """Inside twice the gap, at equal distances, at random times: the same error, which is the mean change over them."""
+    windows, person = random_windows
+    scores = GapScores.of_windows(windows)
+    inside = scores.of(2 * minutes, "nearest", inside=True)[1].mean(axis=1)
+    end = scores.of(minutes, "nearest", inside=False)[1].mean(axis=1)
+    moved = changes(scores.windows, range(1, minutes + 1)).mean()
+    of_people = np.array([(end - inside)[person == code].mean() for code in np.unique(person)])
+    error = of_people.std() / np.sqrt(len(of_people))
+    assert abs(of_people.mean()) < 3 * error
+    assert inside.mean() == pytest.approx(moved, rel=0.15)

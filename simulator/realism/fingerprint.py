@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.realism.statistics import Counts, mean, sample
-from simulator.realism.windows import METHODS, GapScores, Windows
+from simulator.realism.windows import METHODS, READINGS, GapScores, Windows, changes
 from simulator.signals import NAMES
 
 GAPS_MINUTES: Final = (10, 20, 30, 60, 120)
@@ -29,6 +29,7 @@ PAPER: Final[Mapping[tuple[str, str], tuple[tuple[float, float], ...]]] = {  # (
 }
 ERROR_TOLERANCE: Final = 0.15  # of the paper's error, within which ours passes
 RATIO_TOLERANCE: Final = 0.07  # of the paper's ratio of linear to mean
+LAGS_MINUTES: Final = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120)
 LEAST_WINDOWS: Final = 50  # below which an average over windows says little; judgement
 
 
@@ -52,6 +53,21 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The table under another reading of the paper.
+
+    Attributes:
+        meaning: In words.
+        within: How many of its 80 numbers are within tolerance.
+        errors: By task, rule and metric, then by gap.
+    """
+
+    meaning: str
+    within: int
+    errors: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Table 3(a) of a dataset.
 
@@ -60,6 +76,10 @@ class Fingerprint:
         errors: By task, rule and metric ("mae", "mse"), then by gap in minutes.
         linear_to_mean: By task and metric, then by gap.
         by_signal: By signal, task, rule and metric, then by gap; the paper tells only the average over signals.
+        change: By signal, and for their "average", the mean squared change over so many minutes (``windows.changes``):
+            what "nearest" errs by, and so which signal is too smooth or too rough, and over which time.
+        readings: By what else the paper may have scored (``windows.READINGS``), its errors and how many of the table's
+            numbers would be within tolerance.
         lacking: By signal, the share of windows without a value of it, which count as 0.
     """
 
@@ -67,6 +87,8 @@ class Fingerprint:
     errors: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mark]]]]
     linear_to_mean: Mapping[str, Mapping[str, Mapping[str, Mark]]]
     by_signal: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]]
+    change: Mapping[str, Mapping[str, float]]
+    readings: Mapping[str, "Reading"]
     lacking: Mapping[str, float]
 
     def marks(self) -> list[tuple[str, Mark]]:
@@ -102,7 +124,27 @@ class Fingerprint:
                         f"{f'{m.simulated:.2f} ({m.ratio:.2f})' + ' !'[not m.passes]:>14}" for m in gaps.values()
                     )
                     lines.append(f"{f'{task[:5]}. {metric.upper()} {name}':28}{cells}")
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *self._of_change(), *self._of_readings()]) + "\n"
+
+    def _of_change(self) -> list[str]:
+        """How far signals move, those first that move most in ten minutes."""
+        names = sorted(NAMES, key=lambda name: -self.change[name]["10"])
+        lines = ["", f"{'mean squared change over minutes':34}" + "".join(f"{lag:>7}" for lag in LAGS_MINUTES)]
+        for name in ["average", *names]:
+            lines.append(f"{name:34}" + "".join(f"{self.change[name][str(lag)]:7.2f}" for lag in LAGS_MINUTES))
+        return lines
+
+    def _of_readings(self) -> list[str]:
+        lines = ["", "If the paper scored otherwise (windows.py says why one may ask):"]
+        for name, reading in self.readings.items():
+            lines.append(f"{name}: {reading.meaning}: {reading.within} of {len(self.marks())} within tolerance")
+            for method in ("mean", "nearest"):
+                found = reading.errors["extrapolation"][method]["mse"]
+                papers = [mse for _, mse in PAPER["extrapolation", method]]
+                pairs = zip(found.values(), papers, strict=True)
+                cells = "".join(f"{f'{error:.2f} ({error / paper:.2f})  ':>14}" for error, paper in pairs)
+                lines.append(f"{f'  extra. MSE {method}':28}{cells}".rstrip())
+        return lines
 
 
 def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], counts: Counts) -> Fingerprint | None:
@@ -121,6 +163,7 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
     lacks = np.isnan(windows).all(axis=2) if len(windows) else np.ones((0, len(NAMES)), dtype=np.bool_)
     if len(windows) < LEAST_WINDOWS or lacks.all(axis=0).any():
         return None
+    change = changes(scores.windows, LAGS_MINUTES)
     found = {
         (task, method, gap): scores.of(gap, method, inside=task == "interpolation")
         for task in TASKS
@@ -168,8 +211,38 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
             }
             for i, name in enumerate(NAMES)
         },
+        change={"average": _by_lag(change.mean(axis=1))}
+        | {name: _by_lag(change[:, i]) for i, name in enumerate(NAMES)},
+        readings={name: _reading(scores, name) for name in READINGS if name != "whole"},
         lacking={name: float(share) for name, share in zip(NAMES, lacks.mean(axis=0), strict=True)},
     )
+
+
+def _by_lag(change: NDArray[np.float64]) -> dict[str, float]:
+    return {str(lag): float(value) for lag, value in zip(LAGS_MINUTES, change, strict=True)}
+
+
+def _reading(scores: GapScores, name: str) -> Reading:
+    """The table under a reading: errors averaged over the windows where something counts, then over signals."""
+    errors = {
+        task: {method: {metric: dict[str, float]() for metric in METRICS} for method in METHODS} for task in TASKS
+    }
+    within = 0
+    for task in TASKS:
+        for i, gap in enumerate(GAPS_MINUTES):
+            for method in METHODS:
+                found = scores.of(gap, method, inside=task == "interpolation", reading=name)
+                with np.errstate(invalid="ignore"):  # a signal whose every window is over before the gap
+                    by_signal = np.nansum(found, axis=1) / (~np.isnan(found)).sum(axis=1)
+                for m, metric in enumerate(METRICS):
+                    error = float(np.nanmean(by_signal[m]))
+                    errors[task][method][metric][str(gap)] = error
+                    within += abs(error / PAPER[task, method][i][m] - 1) <= ERROR_TOLERANCE
+            for m, metric in enumerate(METRICS):
+                ours = errors[task]["linear"][metric][str(gap)] / errors[task]["mean"][metric][str(gap)]
+                theirs = PAPER[task, "linear"][i][m] / PAPER[task, "mean"][i][m]
+                within += abs(ours / theirs - 1) <= RATIO_TOLERANCE
+    return Reading(READINGS[name], within, errors)
 
 
 def _mark(rows: NDArray[np.float64], paper: float, tolerance: float) -> Mark:

@@ -22,7 +22,7 @@ from simulator.realism.norms import Norm, read_norms
 from simulator.realism.observing import Observations, observe
 from simulator.realism.profiles import Profiles
 from simulator.realism.statistics import NotComputableError, resampled_people
-from simulator.realism.windows import GapScores, standardised_windows
+from simulator.realism.windows import GapScores
 from simulator.recording import Reason
 from simulator.signals import NAMES
 
@@ -132,7 +132,7 @@ def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int],
     asked = read_norms(norms)
     seen = observe(dataset, wanted(asked), progress)
     counts = resampled_people(len(seen.people))
-    scores = GapScores(standardised_windows(seen.windows))
+    scores = GapScores.of_windows(seen.windows)
     estimator = Estimator(seen, counts, scores)
     return Realism(
         rows=tuple(_judged(estimator, norm) for norm in asked),
