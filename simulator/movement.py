@@ -86,7 +86,7 @@ _DRIFT: Final = np.array(
         [0.06, 0.18, 0.16, 0.18],  # ln(g): tremor and pulse, how tight the strap is
         [0.03, 0.08, 0.09, 0.10],  # ln(Hz): their rhythm
         [0.05, 0.11, 0.08, 0.10],  # ln(g): gait; what the hand carries
-        [0.20, 0.60, 0.40, 0.35],  # ln(hPa): wind, doors and ventilation
+        [0.10, 0.80, 0.50, 0.50],  # ln(hPa): wind, doors and ventilation; a storm's gusts are ten times a calm day's
     ]
 )
 _DOING: Final = np.array(

@@ -54,6 +54,8 @@ _GESTURE: Final = 0.35  # heat to the air added by arms at chores; judgement
 _WATER: Final = 4.0  # heat to water over heat to air, less 1: judgement
 _FLOW_NOISE: Final = (0.32, 0.18, 0.10)  # ln(flow), SD of 12 min, of an hour and of a day: SD in 55 min 0.44 degC (E4)
 _STRAP_CELSIUS: Final = 0.42  # degC, SD from day to day of how the watch sits: nights differ by 0.51 (norms)
+_CONTACT_CELSIUS: Final = 0.15  # degC, SD from minute to minute of how close the skin lies: slope's p5 -0.24 (E4)
+_CONTACT_MINUTES: Final = 3.0  # min, in which that is forgotten; E4 .97 .93 .87 at 1, 2, 3 min
 _COLDEST, _WARMEST = 16.0, 40.5  # degC, skin that still wears a watch
 
 HEAT_LOG_PER_CELSIUS: Final = 0.08  # ln(uS) per degC of warmth (thermal sweating literature; norm scl_heat)
@@ -87,6 +89,7 @@ _DEEP, _LIGHT, _AWAKE, _RESTING = int(Stage.DEEP), int(Stage.LIGHT), int(Stage.A
 # Noise sequences of the skin under a person's key; plain numbers, which compiled code reads for nothing.
 _FLOW_LANES: Final = (200, 201, 202)  # minutes, hour, day
 _SWEAT_LANES: Final = (203, 204, 205)  # minutes, hour, day
+_CONTACT_LANE: Final = 206
 _STORM_LANE: Final = 207
 
 
@@ -214,6 +217,7 @@ def _balance(
     fast = wander(key, _FLOW_LANES[0], 12.0, first_minute, n)
     slow = wander(key, _FLOW_LANES[1], 64.0, first_minute, n)
     strap = wander(key, _FLOW_LANES[2], 700.0, first_minute, n)
+    contact = wander(key, _CONTACT_LANE, _CONTACT_MINUTES, first_minute, n)
     blood, air, flow, cooling = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     clock = daily_cosine(_CIRCADIAN_FLOW_LOG, _CIRCADIAN_PEAK_HOURS, clock_hours)
     kept = np.exp(-1.0 / _SUSTAINED_MINUTES)
@@ -233,7 +237,7 @@ def _balance(
         blood[i] = BLOOD_CELSIUS + FEVER_CELSIUS * fever[i]
         air[i] = ambient[i]
         cooling[i] = 1.0 + _WIND * 0.01 * cadence[i] + _GESTURE * arm_motion[i] + _WATER * water[i]
-        strap[i] = own_celsius + _STRAP_CELSIUS * strap[i]
+        strap[i] = own_celsius + _STRAP_CELSIUS * strap[i] + _CONTACT_CELSIUS * contact[i]
     return blood, air, flow, cooling, strap
 
 
