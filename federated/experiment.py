@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from model.autoencoder import SIZES, Architecture
 from model.training import TrainingPlan
 from privacy.plan import PrivacyError, PrivacyPlan, noise_for
+from simulator.cohort import MOST
 from simulator.files import first_fault
 from simulator.population import POPULATIONS, Population
 from simulator.recording import DataError
@@ -26,7 +27,6 @@ from simulator.vendors import VENDORS, Vendor
 
 Noise = Literal["release", "rehearsal", "off"]
 NO_CLIP: Final = 1e6  # a norm that no gradient reaches
-MOST: Final = 10**8  # of anything that is counted; more is a slip of the keyboard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

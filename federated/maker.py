@@ -35,8 +35,9 @@ from privacy.mechanism import make_private
 from privacy.noise import KeyedStream, load_or_create_key, rehearsal_key
 from privacy.plan import PrivacyError
 from simulator.cohort import Cohort
-from simulator.dataset import Dataset, open_dataset, write_dataset
+from simulator.dataset import Dataset, open_dataset
 from simulator.files import write_json, write_whole
+from simulator.generating import Engine, simulate
 from simulator.randomness import stream_key
 
 AGREED: Final = "agreed.json"
@@ -99,25 +100,24 @@ def people_of(experiment: Experiment, maker: Maker) -> Cohort:
     )
 
 
-def settle(site: Site, *, workers: int = 1, progress: Callable[[int], None] | None = None) -> None:
+def settle(site: Site, *, engine: Engine | None = None, progress: Callable[[int], None] | None = None) -> None:
     """Give the maker its simulated people, unless it has people.
 
     Args:
         site: Where.
-        workers: Processes that simulate.
+        engine: Who simulates; None: this process.
         progress: Told how many person-days there are.
     """
     if site.settled:
         return
-    cohort = people_of(site.experiment, site.maker)
-    write_dataset(
+    simulate(
+        people_of(site.experiment, site.maker),
         site.folder / "data",
-        cohort.recordings(workers),
-        cohort.people_table(),
-        made_by={"simulated_for": site.maker.name, "seed": site.experiment.seed},
-        progress=progress,
+        engine=engine,
         truth=False,
         reasons=False,
+        noted={"simulated_for": site.maker.name},
+        progress=progress,
     )
 
 

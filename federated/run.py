@@ -16,6 +16,7 @@ same model, ledgers and figures.
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import pandas as pd
 
 from federated.experiment import Experiment, load
 from federated.flower import through_flower
@@ -37,12 +37,24 @@ from federated.server_app import last_round
 from federated.study.records import Records
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.generative import Row, evaluate
-from model.training import Origin, describe_model, load_model, parameters, save_model, train, validation_loss
+from model.training import (
+    Origin,
+    describe_model,
+    load_model,
+    load_weights,
+    parameters,
+    save_model,
+    train,
+    validation_loss,
+)
 from model.windows import Days, Normaliser
 from privacy.ledger import Ledger, federation_epsilon
 from simulator.cohort import Cohort
-from simulator.dataset import open_dataset, write_dataset
+from simulator.dataset import open_dataset
+from simulator.engines import Processes
 from simulator.files import write_whole
+from simulator.generating import Engine, simulate
+from simulator.merging import merge_datasets
 from simulator.population import POPULATIONS
 from simulator.recording import DataError, Reason, Recording
 from simulator.signals import NAMES
@@ -213,7 +225,7 @@ def _settle(sites: list[Site], workers: int, watch: Watch) -> None:
         def progress(done: int, before: int = after - size, name: str = site.maker.name) -> None:
             watch("makers' people", before + done, sum(sizes), name)
 
-        settle(site, workers=_useful(workers, size), progress=progress)
+        settle(site, engine=_engine(workers, size), progress=progress)
     watch("makers' people", sum(sizes), sum(sizes))
 
 
@@ -242,10 +254,11 @@ def _rounds(experiment: Experiment, folder: Path, back_end: BackEnd, watch: Watc
 
 def _finish_model(experiment: Experiment, folder: Path, normaliser: Normaliser) -> None:
     public = folder / "public" / "model"
-    model, _ = load_model(public)
+    described = describe_model(public)
+    model = load_weights(public, described)
     _, theta = last_round(folder, experiment, model)
     unpack(model, theta)
-    save_model(folder / "model", model, normaliser, describe_model(public).made_by)
+    save_model(folder / "model", model, normaliser, described.made_by)
 
 
 def _score(experiment: Experiment, folder: Path, records: Records, workers: int, watch: Watch) -> None:
@@ -254,7 +267,7 @@ def _score(experiment: Experiment, folder: Path, records: Records, workers: int,
         return
     started, home = time.monotonic(), folder / "test"
     if not home.exists():
-        _write(home, HeldOut(experiment), workers, "held-out people", watch)
+        _write_held_out(experiment, home, workers, watch)
     dataset = open_dataset(home)
     rows = score(folder, Days.load(dataset, load_model(folder / "model")[1]), experiment, watch)
     firsts = dataset.index.drop_duplicates("vendor").index
@@ -286,46 +299,53 @@ def score(folder: Path, days: Days, experiment: Experiment, watch: Watch) -> lis
     return rows
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
+def held_out(experiment: Experiment) -> list[Cohort]:
     """People of every maker's population whom nobody trained on: those after the maker's last."""
-
-    experiment: Experiment
-
-    def _cohorts(self) -> Iterator[Cohort]:
-        evaluation = self.experiment.evaluation
-        for maker in self.experiment.makers:
-            trained_on = people_of(self.experiment, maker)
-            yield replace(
-                trained_on, first_person=maker.people, people=evaluation.people_per_maker, days=evaluation.days
-            )
-
-    def __len__(self) -> int:
-        return sum(len(cohort) for cohort in self._cohorts())
-
-    def recordings(self, workers: int = 1) -> Iterator[Recording]:
-        """All person-days, maker by maker."""
-        return chain.from_iterable(cohort.recordings(_useful(workers, len(cohort))) for cohort in self._cohorts())
-
-    def people_table(self) -> pd.DataFrame:
-        """All people."""
-        return pd.concat([cohort.people_table() for cohort in self._cohorts()], ignore_index=True)
+    evaluation = experiment.evaluation
+    return [
+        replace(
+            people_of(experiment, maker),
+            first_person=maker.people,
+            people=evaluation.people_per_maker,
+            days=evaluation.days,
+        )
+        for maker in experiment.makers
+    ]
 
 
-def _write(folder: Path, cohort: Cohort | HeldOut, workers: int, stage: str, watch: Watch) -> None:
-    write_dataset(
+def _write_held_out(experiment: Experiment, home: Path, workers: int, watch: Watch) -> None:
+    """The held-out people of all makers in one folder, simulated maker by maker and merged."""
+    scratch, cohorts = home.with_name(f".{home.name}-by-maker"), held_out(experiment)
+    total = sum(map(len, cohorts))
+    for before, cohort in zip(accumulate(map(len, cohorts), initial=0), cohorts, strict=False):
+        if not (scratch / cohort.population.name).exists():
+            _write(scratch / cohort.population.name, cohort, workers, "held-out people", watch, before, total)
+    merge_datasets([scratch / cohort.population.name for cohort in cohorts], home)
+    shutil.rmtree(scratch)
+
+
+def _write(
+    folder: Path,
+    cohort: Cohort,
+    workers: int,
+    stage: str,
+    watch: Watch,
+    before: int = 0,
+    total: int | None = None,
+) -> None:
+    """Simulate people of a stage, ``before`` person-days of whose ``total`` were made earlier."""
+    simulate(
+        cohort,
         folder,
-        cohort.recordings(_useful(workers, len(cohort))),
-        cohort.people_table(),
-        made_by={"cohort": stage},
-        progress=lambda done: watch(stage, done, len(cohort)),
+        engine=_engine(workers, len(cohort)),
         truth=False,
+        progress=lambda done: watch(stage, before + done, total or len(cohort)),
     )
 
 
-def _useful(workers: int, person_days: int) -> int:
-    """As many of the workers as so many person-days keep busy."""
-    return workers if person_days >= WORTH_WORKERS_PERSON_DAYS else 1
+def _engine(workers: int, person_days: int) -> Engine | None:
+    """Processes, where so many person-days keep them busy; None: this one."""
+    return Processes(workers) if workers > 1 and person_days >= WORTH_WORKERS_PERSON_DAYS else None
 
 
 def _examples(recordings: Iterable[Recording]) -> list[dict[str, Any]]:

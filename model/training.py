@@ -302,7 +302,17 @@ def load_model(folder: Path) -> tuple[MaskedAutoencoder, Normaliser]:
     Raises:
         DataError: If a file is missing, damaged or not of this shape; the message names it.
     """
-    description, weights = describe_model(folder), folder / "model.safetensors"
+    description = describe_model(folder)
+    return load_weights(folder, description), description.normaliser
+
+
+def load_weights(folder: Path, description: Description) -> MaskedAutoencoder:
+    """The model of a folder whose ``model.json`` was read.
+
+    Raises:
+        DataError: If the weights are missing, damaged or of another model; the message names the file.
+    """
+    weights = folder / "model.safetensors"
     model = MaskedAutoencoder(description.architecture)
     tensors, _ = read_safetensors(weights)
     try:
@@ -313,7 +323,7 @@ def load_model(folder: Path) -> tuple[MaskedAutoencoder, Normaliser]:
         if not tensor.isfinite().all():
             raise DataError(f"{weights}: {name} holds a number that is not finite")
     model.eval()
-    return model, description.normaliser
+    return model
 
 
 def parameters(model: nn.Module) -> int:

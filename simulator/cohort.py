@@ -5,17 +5,13 @@ measured values -> gaps. So a cohort holds no data, ``cohort[person, day]`` cost
 day or worker changes nobody.
 """
 
-import multiprocessing
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from typing import Final
 
 import pandas as pd
 
-from simulator.engines import live_and_die_with_parent
 from simulator.missingness import find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
@@ -25,9 +21,7 @@ from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
 
-MOST: Final = 10**8  # people, or days of each; more is a slip of the keyboard
-_CHUNK_PERSON_DAYS: Final = 32  # handed to a worker at a time: 12 MB of arrays, a tenth of a second of work
-_CHUNKS_AHEAD: Final = 3  # per worker; what a slow consumer lets pile up
+MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
 _COLUMN_TYPES: Final = {
     f.name: f.type for f in fields(Person) if f.name not in _HIDDEN_FIELDS and f.type in (bool, int, float, str)
@@ -113,21 +107,6 @@ class Cohort:
         """Identifier of a person, the same in every shard of the cohort."""
         return f"{self.population.name}-{self.first_person + person_index:07d}"
 
-    def recordings(self, workers: int = 1) -> Iterator[Recording]:
-        """Every person-day in the order of iteration, made by ``workers`` processes.
-
-        The bytes do not depend on ``workers``. Processes are started afresh (spawned), so that neither threads nor
-        random state of the caller leak into them, and end when the iterator does, also if it is closed early or its
-        process is killed. As with every spawned process, a script that asks for more than one worker guards its entry
-        with ``if __name__ == "__main__"``.
-
-        Raises:
-            ValueError: If ``workers`` is below 1.
-        """
-        if workers < 1:
-            raise ValueError(f"{workers=} is below 1")
-        return iter(self) if workers == 1 else self._recordings_in_parallel(workers)
-
     def people_table(self) -> pd.DataFrame:
         """One row a person: identifier, device, body, conditions and habits, as a study's questionnaire would have."""
         rows = []
@@ -165,24 +144,3 @@ class Cohort:
             truth=latent.truth if self.with_truth else None,
             events=routine.events,
         )
-
-    def _recordings_in_parallel(self, workers: int) -> Iterator[Recording]:
-        people_each = max(1, _CHUNK_PERSON_DAYS // self.days)
-        chunks = iter(range(0, self.people, people_each))
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=live_and_die_with_parent)
-        waiting: deque[Future[list[Recording]]] = deque()
-        try:
-            while True:
-                while len(waiting) < workers * _CHUNKS_AHEAD and (first := next(chunks, None)) is not None:
-                    waiting.append(pool.submit(_make, self, first, min(first + people_each, self.people)))
-                if not waiting:
-                    return
-                yield from waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _make(cohort: Cohort, first: int, last: int) -> list[Recording]:
-    """What a worker does: all days of the people ``first`` to ``last`` - 1."""
-    return [recording for person in range(first, last) for recording in cohort.of_person(person)]

@@ -44,7 +44,7 @@ from simulator.dataset_layout import (
     to_arrays,
 )
 from simulator.dataset_writing import Summary, write_dataset
-from simulator.files import read_json
+from simulator.files import parse_json
 from simulator.randomness import stream_key
 from simulator.recording import DataError, Event, Reason, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
@@ -335,12 +335,13 @@ def open_manifest(folder: Path) -> Manifest:
         raise DataError(f"{folder}: no such folder, expected a dataset folder")
     if not path.is_file():
         raise DataError(f"{path}: missing; {folder} is not a dataset folder of ours or was not written to its end")
-    found = read_json(path, _OBJECT)
+    content = path.read_bytes()
+    found = parse_json(content, _OBJECT, path)
     if found.get("format") != FORMAT:
         raise DataError(f"{path}: format is {found.get('format')!r:.80}, expected {FORMAT!r}")
     if found.get("version") != VERSION:
         raise DataError(f"{path}: format version {found.get('version')!r:.80}, expected {VERSION}")
-    return read_json(path, _MANIFEST)
+    return parse_json(content, _MANIFEST, path)
 
 
 def _people(path: Path) -> pd.DataFrame:

@@ -118,17 +118,16 @@ def write_dataset(
             raise DataError(f"{folder}: no recordings to write, expected at least one")
         pq.write_table(table, partial / PEOPLE, compression="zstd")
         writer.content.join(people_content(table))
-        manifest = Manifest(
+        manifest = write_manifest(
+            partial,
             people=len(people),
             person_days=writer.person_days,
-            sha256=writer.content.sha256,
-            content=writer.content.text,
+            content=writer.content,
             truth=writer.has_truth,
             reasons=reasons,
-            parts=tuple(sorted(writer.parts)),
-            made_by=dict(made_by or {}),
+            parts=writer.parts,
+            made_by=made_by or {},
         )
-        write_manifest(partial, manifest)
     return summary_of(folder, manifest)
 
 
@@ -234,9 +233,30 @@ def people_rows(people: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(people, preserve_index=False)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Say in ``dataset.json`` what the folder holds; the last file to be written."""
+def write_manifest(
+    folder: Path,
+    *,
+    people: int,
+    person_days: int,
+    content: Content,
+    truth: bool,
+    reasons: bool,
+    parts: Iterable[str],
+    made_by: Mapping[str, object],
+) -> Manifest:
+    """Say in ``dataset.json`` what the folder holds, as described in ``Manifest``; the last file to be written."""
+    manifest = Manifest(
+        people=people,
+        person_days=person_days,
+        sha256=content.sha256,
+        content=content.text,
+        truth=truth,
+        reasons=reasons,
+        parts=tuple(sorted(parts)),
+        made_by=dict(made_by),
+    )
     write_json(folder / MANIFEST, asdict(manifest))
+    return manifest
 
 
 def summary_of(folder: Path, manifest: Manifest) -> Summary:

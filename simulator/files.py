@@ -40,8 +40,17 @@ def read_json(path: Path, shape: TypeAdapter[_T]) -> _T:
         DataError: If it is not JSON or not of this shape; the message names the file, the field and what was found.
         FileNotFoundError: If there is no file.
     """
+    return parse_json(path.read_bytes(), shape, path)
+
+
+def parse_json(content: bytes, shape: TypeAdapter[_T], path: Path) -> _T:
+    """What was read from ``path`` as a value of ``shape``.
+
+    Raises:
+        DataError: As ``read_json``.
+    """
     try:
-        return shape.validate_json(path.read_bytes())
+        return shape.validate_json(content)
     except ValidationError as error:
         raise DataError(f"{path}: {first_fault(error)}") from error
 

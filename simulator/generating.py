@@ -163,6 +163,7 @@ def simulate(
     engine: Engine | None = None,
     truth: bool = True,
     reasons: bool = True,
+    noted: Mapping[str, object] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Summary:
     """Write a cohort, or a shard of it, as a dataset folder; going on where an earlier call was interrupted.
@@ -175,6 +176,7 @@ def simulate(
         engine: Who makes the blocks; None: this process, one by one.
         truth: Keep the truth under the gaps, if the cohort has it.
         reasons: Keep the reason of every gap.
+        noted: What ``dataset.json`` says of its making beside cohort and shard; must survive JSON.
         progress: Called with the number of person-days written so far.
 
     Raises:
@@ -183,7 +185,7 @@ def simulate(
     """
     folder, truth = Path(folder), truth and cohort.with_truth
     places = cut(cohort.people, cohort.days, shard, shards)
-    made_by = _COHORT.dump_python(cohort, mode="json") | {"shard": f"{shard}/{shards}"}
+    made_by = {**_COHORT.dump_python(cohort, mode="json"), "shard": f"{shard}/{shards}", **(noted or {})}
     with growing(folder, keep=True) as partial:
         blocks = [Block(cohort=_some(cohort, at), partial=partial, truth=truth, reasons=reasons) for at in places]
         if not _is_whole(partial, made_by, truth=truth, reasons=reasons):
@@ -287,14 +289,13 @@ def _assemble(partial: Path, blocks: Sequence[Block], made_by: Mapping[str, obje
     for outcome in outcomes:
         content.join(Content.from_text(outcome.content))
     sync_files([partial / PEOPLE, partial / EVENTS])
-    manifest = Manifest(
+    write_manifest(
+        partial,
         people=sum(outcome.people for outcome in outcomes),
         person_days=person_days,
-        sha256=content.sha256,
-        content=content.text,
+        content=content,
         truth=blocks[0].truth,
         reasons=blocks[0].reasons,
-        parts=tuple(sorted(part for outcome in outcomes for part in outcome.parts)),
-        made_by=dict(made_by),
+        parts=(part for outcome in outcomes for part in outcome.parts),
+        made_by=made_by,
     )
-    write_manifest(partial, manifest)

@@ -70,17 +70,16 @@ def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
         join_tables([folder / PEOPLE for folder in ordered], partial / PEOPLE, schema, PEOPLE_PER_GROUP)
         join_tables([folder / EVENTS for folder in ordered], partial / EVENTS, EVENT_SCHEMA, EVENTS_PER_GROUP)
         first = manifests[ordered[0]]
-        manifest = Manifest(
+        manifest = write_manifest(
+            partial,
             people=sum(manifest.people for manifest in manifests.values()),
             person_days=sum(manifest.person_days for manifest in manifests.values()),
-            sha256=content.sha256,
-            content=content.text,
+            content=content,
             truth=first.truth,
             reasons=first.reasons,
-            parts=tuple(sorted(parts)),
+            parts=parts,
             made_by=made_by,
         )
-        write_manifest(partial, manifest)
     return summary_of(Path(out), manifest)
 
 

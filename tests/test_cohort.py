@@ -1,14 +1,8 @@
-"""Cohorts: the same bytes in any order, shard and number of processes; every contract of a recording."""
+"""Cohorts: the same bytes in any order and shard; every contract of a recording."""
 
 import hashlib
-import multiprocessing
-import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,60 +32,6 @@ def test_iteration_is_canonical_and_equals_addressing() -> None:
     addressed = {place: digest(COHORT[place]) for place in [(2, 1), (0, 0), (1, 1), (2, 0), (0, 1), (1, 0)]}
     assert [digest(r) for r in recordings] == [addressed[i, d] for i in range(3) for d in range(2)]
     assert len(set(addressed.values())) == 6
-
-
-def test_bytes_do_not_depend_on_processes() -> None:
-    alone = [digest(recording) for recording in COHORT.recordings()]
-    together = [digest(recording) for recording in COHORT.recordings(workers=2)]
-    assert alone == together
-    assert multiprocessing.active_children() == []
-
-
-def test_workers_end_when_the_consumer_stops_early() -> None:
-    recordings = replace(COHORT, people=40, days=4).recordings(workers=2)
-    first = next(recordings)
-    assert multiprocessing.active_children() != []
-    recordings.close()  # type: ignore[attr-defined]
-    assert multiprocessing.active_children() == []
-    assert digest(first) == digest(replace(COHORT, people=40, days=4)[0, 0])
-
-
-KILLED = """
-import multiprocessing, time
-from simulator.cohort import Cohort
-from simulator.population import POPULATIONS
-
-if __name__ == "__main__":
-    cohort = Cohort(population=POPULATIONS["lsm1"], people=4000, days=2, seed=6)
-    recordings = cohort.recordings(workers=2)
-    next(recordings)
-    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-    time.sleep(60)
-"""
-
-
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED)
-    root = Path(__file__).resolve().parents[1]
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        assert parent.stdout is not None
-        workers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(workers) == 2
-        parent.kill()
-    deadline = time.monotonic() + 20.0
-    while any(_is_running(pid) for pid in workers):
-        assert time.monotonic() < deadline, f"workers {workers} outlive their killed parent"
-        time.sleep(0.05)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rsplit(")", 1)[1].split()[0] != "Z"  # ended, whether or not anybody has asked how
 
 
 def test_shards_and_more_people_change_nobody() -> None:
@@ -194,8 +134,6 @@ def test_places_outside_are_refused() -> None:
     for place in [(3, 0), (0, 2), (-1, 0)]:
         with pytest.raises(IndexError, match="is not within 3 people and 2 days"):
             COHORT[place]
-    with pytest.raises(ValueError, match="workers=0 is below 1"):
-        COHORT.recordings(workers=0)
 
 
 def test_days_of_too_little_wear_are_left_out_and_nothing_else_changes() -> None:

@@ -25,7 +25,7 @@ from federated.flower import end_processes, marked, through_flower
 from federated.grid import InProcessGrid, drive
 from federated.maker import PeopleWindows, Site, agree, people_of, settle, train_round
 from federated.parameters import Theta, pack, touchable_vector, unpack
-from federated.run import HeldOut, Outcome, Watch, outcome, run
+from federated.run import Outcome, Watch, held_out, outcome, run
 from federated.server_app import last_round
 from federated.strategy import BUDGET, REFUSED, FederationError, MakerAverage, RefusedError, average, record, vector
 from federated.study.records import read
@@ -316,9 +316,10 @@ def test_normalisation_and_plan_know_nothing_of_private_people(whole: Path) -> N
 def test_people_are_disjoint_and_nobody_held_out_was_trained_on(whole: Path) -> None:
     """R18, and the basis of every score."""
     trained = [set(open_dataset(whole / "vendors" / m.name / "data").people["person"]) for m in TINY.makers]
-    held_out = set(HeldOut(TINY).people_table()["person"])
+    others = {person for cohort in held_out(TINY) for person in cohort.people_table()["person"]}
+    assert others == set(open_dataset(whole / "test").people["person"])
     assert len(set().union(*trained)) == sum(map(len, trained))
-    assert not held_out & set().union(*trained)
+    assert not others & set().union(*trained)
     seeds_of = [people_of(TINY, maker).seed for maker in TINY.makers]
     assert len({*seeds_of, TINY.seed}) == len(seeds_of) + 1
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +124,57 @@ def test_a_killed_worker_s_task_is_done_again(tmp_path: Path) -> None:
     assert sorted(Processes(2).run(die_once, tasks)) == [0, 1, 2, 3, 4]
     with pytest.raises(WorkerLostError, match="killed 4 times"):
         list(Processes(1).run(die, [1]))
+
+
+def test_workers_end_when_the_caller_has_enough(tmp_path: Path) -> None:
+    results = Processes(2).run(die_once, [(str(tmp_path), i) for i in range(0, 40, 2)])
+    assert next(results) % 2 == 0
+    assert len(multiprocessing.active_children()) == 2
+    results.close()
+    assert multiprocessing.active_children() == []
+
+
+KILLED = """
+import multiprocessing, sys, time
+from pathlib import Path
+from simulator.cohort import Cohort
+from simulator.engines import Processes
+from simulator.generating import simulate
+from simulator.population import POPULATIONS
+
+def tell(done):
+    if done:
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        time.sleep(60)
+
+if __name__ == "__main__":
+    cohort = Cohort(population=POPULATIONS["lsm1"], people=4000, days=2, seed=6)
+    simulate(cohort, Path(sys.argv[1]), engine=Processes(2), progress=tell)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    command = [sys.executable, str(script), str(tmp_path / "ds")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.kill()
+    deadline = time.monotonic() + 20.0
+    while any(_is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline, f"workers {workers} outlive their killed parent"
+        time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"  # ended, whether or not anybody has asked how
 
 
 RAY = """
