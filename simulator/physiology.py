@@ -18,8 +18,10 @@ from simulator.heartbeat import (
     BREATH_KEPT,
     MAYER_HZ,
     MAYER_SECONDS,
+    SLOW_SECONDS,
     WARM_UP_MINUTES,
     Beats,
+    Singles,
     Tone,
     beat,
     rr_statistics,
@@ -27,7 +29,7 @@ from simulator.heartbeat import (
 )
 from simulator.kinetics import approach
 from simulator.motion import accelerometer, altimeter_spread
-from simulator.noise import Floats, Key, compiled, time_key, wander, white
+from simulator.noise import Floats, Key, add_wander, compiled, time_key, white
 from simulator.population import Person
 from simulator.routine import Routine, Stage
 from simulator.signals import INDEX, MINUTES_PER_DAY, N_SIGNALS, RR_STATISTICS, SIGNALS
@@ -36,9 +38,9 @@ from simulator.skin import skin_conductance, skin_temperature
 _CIRCADIAN_BPM: Final = 3.2  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
 _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
-_STAGE_BPM: Final = (0.0, -5.0, -6.4, -2.8)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
+_STAGE_BPM: Final = (0.0, -5.4, -6.8, -3.2)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
 _NIGHT_BPM: Final = -3.0  # bpm over resting, a night's mean with all that stirs in it (norm hr_over_rhr_sleep)
-_SEATED_BPM: Final = 1.6  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
+_SEATED_BPM: Final = 2.2  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
 _STANDING_BPM: Final = 1.5  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
@@ -46,23 +48,26 @@ _ALCOHOL_BPM: Final = 11.0  # bpm at the peak of a heavy evening: 8.7 over the f
 _FEVER_BPM: Final = 21.0  # bpm at 39.5 degC: 8.5 a degree over 37 (norm hr_fever)
 _DRIFT_SHARE: Final = 0.12  # of reserve per unit of sustained intensity: 3 to 15 bpm in 30 min (Coyle 2001)
 _DRIFT_MINUTES: Final = 20.0  # min, time constant of drift and of its slow recovery
-_ON_SECONDS: Final = (35.0, 25.0)  # s at rest, added at full intensity: 35 moderate, 55 vigorous (VO2 kinetics)
-_OFF_SECONDS: Final = (50.0, 95.0)  # s after light, added after full effort: 55 light (Wang 2006), 100-180 vigorous
+_ON_SECONDS: Final = (25.0, 35.0)  # s at rest, added at full intensity: 35 moderate, 55 vigorous (VO2 kinetics)
+_OFF_SECONDS: Final = (35.0, 110.0)  # s after light, added after full effort: 55 light (Wang 2006), 100-180 vigorous
 _EFFORT_MINUTES: Final = 5.0  # min over which the effort counts that slows recovery; judgement
 _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people recover faster
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)
-# Wander of a resting heart, by time constant; with the day's doings it autocorrelates as free-living Fitbit minutes do.
-_RATE_QUICK_BPM, _RATE_QUICK_MINUTES = 4.4, 1.5  # bpm, min: still minutes of Fitbit wearers autocorrelate .91, .82, .76
-_RATE_MINUTES_BPM, _RATE_MINUTES = 3.6, 8.0  # bpm, min: .58 at 10 min
-_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 2.4, 50.0  # bpm, min: .37 at 30 min; SD of seated minutes 8.6 (norm)
+# Wander of a resting heart, by time constant. The quickest is the slow part of the beats (``heartbeat.SLOW_SECONDS``):
+# still minutes of Fitbit wearers differ by 2.7 bpm from the next, by 4.8 from the fifth, and hardly more after an hour.
+_QUICK_BPM: Final = 4.0  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
+_QUICK_LOG, _QUICK_MINUTES = 0.6, 3.0  # ln, min: unrest comes in bursts; sizes of changes correlate .25 at 1, .08 at 5
+_STAGE_QUICK: Final = (1.0, 0.45, 0.30, 0.55)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 1.8
+_RATE_MINUTES_BPM, _RATE_MINUTES = 1.8, 10.0  # bpm, min: flat from 5 to 60 min in still minutes of the same wearers
+_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 2.8, 50.0  # bpm, min; judgement
 _RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.5, 300.0  # bpm, min: mood, what one has drunk; judgement
-_DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.0, 3000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
-_BURST_LOG, _BURST_MINUTES = 0.6, 30.0  # ln, min: quick wander comes in bursts, its changes are heavy-tailed (Fitbit)
-_STAGE_WANDER: Final = (1.0, 0.45, 0.35, 0.7)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 2.6
-_STAGE_QUICK: Final = (1.0, 0.25, 0.2, 0.4)  # the same of the quick part alone
+_DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.4, 8000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
+_STAGE_WANDER: Final = (1.0, 0.6, 0.5, 0.8)  # factor by stage of the slower wander; judgement
 _STIR_BPM: Final = (3.0, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
 
-_VAGAL_LOG_PER_BPM: Final = 0.030  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
+_USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
+_QUICK_VAGAL_POWER: Final = 0.5  # of a night's RMSSD that goes into the quick wander: SDNN over RMSSD rises with age
+_VAGAL_LOG_PER_BPM: Final = 0.027  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
 _VAGAL_FLOOR_MS: Final = 4.5  # ms, RMSSD in vigorous exercise: median 6 (exercise HRV literature)
 _MOST_RMSSD_MS: Final = 220.0  # ms, ceiling; judgement
 _STAGE_VAGAL: Final = (1.0, 1.0, 1.08, 0.88)  # factor by stage: deep over REM; judgement
@@ -70,9 +75,10 @@ _AROUSAL_VAGAL_LOG: Final = -0.12  # ln(RMSSD) per unit of arousal: Stroop over 
 _ALCOHOL_VAGAL_LOG: Final = -0.15  # ln(RMSSD) at a heavy peak, beside what heart rate does (norm rmssd_alcohol_high)
 # Wander of vagal tone, ln(RMSSD) and min: nights differ by 0.21, lag 1 0.24 (norms rmssd_night_cv, rmssd_night_lag1);
 # within a day tone drifts for hours, as LSM-1's five-hour windows do (Table 3a): sizes by hour and minutes judgement.
-_VAGAL_DAYS_LOG, _VAGAL_DAYS_MINUTES = 0.14, 1800.0
-_VAGAL_HOURS_LOG, _VAGAL_HOURS_MINUTES = 0.30, 120.0
-_VAGAL_MINUTES_LOG, _VAGAL_MINUTES = 0.10, 12.0
+_VAGAL_DAYS_LOG, _VAGAL_DAYS_MINUTES = 0.19, 1800.0
+_VAGAL_HOURS_LOG, _VAGAL_HOURS_MINUTES = 0.15, 120.0
+_VAGAL_MINUTES_LOG, _VAGAL_MINUTES = 0.25, 5.0
+_MOST_SLOW_MS: Final = 160.0  # ms, ceiling of the slow part; judgement
 _WHITE_SHARE: Final = 0.16  # of squared RMSSD that is white; judgement
 _STAGE_LOW_OVER_HIGH: Final = (1.9, 1.1, 0.6, 1.9)  # LF/HF by stage: lying 1.5 to 2 [1]; deep sleep least, REM as awake
 _LOW_OVER_HIGH_LOG_STANDING: Final = 0.7  # ln(LF/HF) on the feet: twice (tilt studies in [1])
@@ -100,8 +106,7 @@ class _Lane:
     BREATH = 107
     BREATH_FAST = 108
     ECTOPIC = 109
-    RATE_QUICK = 110
-    RATE_BURSTS = 111
+    QUICK = 110
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +160,7 @@ def embody(person: Person, routine: Routine, day: int) -> Latent:
     truth[INDEX["skin_temperature"]] = skin_temperature(person, routine, key, clock_hours, first_minute)[lead_in:]
     truth[INDEX["altimeter_sd"]] = altimeter_spread(routine, key, midnight)
     keep_in_range(truth)
-    return Latent(truth=truth, motion_g=motion_g.astype(np.float32), beats=beats)
+    return Latent(truth=truth, motion_g=motion_g, beats=beats)
 
 
 _LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)
@@ -171,68 +176,66 @@ def keep_in_range(values: NDArray[np.float32]) -> None:
             values[row, m] = min(max(values[row, m], low), high)
 
 
-def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Floats:
-    """Minute means of heart rate, bpm, float64 [lead_in + 1440].
+def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Singles:
+    """Minute means of heart rate but for what the beats add of their own, bpm, float32 [lead_in + 1440].
 
     Posture, stirring, arousal, sleep and digestion add to the resting level and fade as exercise takes over; exercise
     adds its share of heart rate reserve (one for one with the share of oxygen uptake reserve: Swain & Leutholtz 1997).
     Alcohol and fever raise the level itself.
     """
-    n = clock_hours.size
-    quick = _RATE_QUICK_BPM * wander(key, _Lane.RATE_QUICK, _RATE_QUICK_MINUTES, first_minute, n)
-    bursts = wander(key, _Lane.RATE_BURSTS, _BURST_MINUTES, first_minute, n).astype(np.float32)
-    quick *= np.exp(np.float32(_BURST_LOG) * bursts - np.float32(_BURST_LOG**2))  # variance stays as stated
-    wandering = _RATE_MINUTES_BPM * wander(key, _Lane.RATE_MINUTES, _RATE_MINUTES, first_minute, n)
-    wandering += _RATE_HOUR_BPM * wander(key, _Lane.RATE_HOUR, _RATE_HOUR_MINUTES, first_minute, n)
-    level = _RATE_HOURS_BPM * wander(key, _Lane.RATE_HOURS, _RATE_HOURS_MINUTES, first_minute, n)
-    level += _DAY_TO_DAY_BPM * wander(key, _Lane.RATE_DAYS, _RATE_DAYS_MINUTES, first_minute, n)
-    angle = (clock_hours - _CIRCADIAN_PEAK_HOURS).astype(np.float32) * np.float32(np.pi / 12.0)
-    level += _CIRCADIAN_BPM * np.cos(angle)
-    level -= _CIRCADIAN_BPM * np.cos((_RESTING_CLOCK_HOURS - _CIRCADIAN_PEAK_HOURS) * np.pi / 12.0)
-    level += _ALCOHOL_BPM * routine.alcohol_arousal + _FEVER_BPM * routine.fever
-    level += person.resting_hr_bpm
-    reserve = person.max_hr_bpm - person.resting_hr_bpm
-    recovery = float(np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6))
-    stir = np.sqrt(np.minimum(routine.arm_motion, np.float32(3.0)))  # harder work costs less per swing; judgement
-    rate = _follow(
+    wandering = np.zeros(clock_hours.size, dtype=np.float32)
+    add_wander(wandering, _RATE_MINUTES_BPM, key, _Lane.RATE_MINUTES, _RATE_MINUTES, first_minute)
+    add_wander(wandering, _RATE_HOUR_BPM, key, _Lane.RATE_HOUR, _RATE_HOUR_MINUTES, first_minute)
+    level = np.cos((clock_hours - _CIRCADIAN_PEAK_HOURS).astype(np.float32) * np.float32(np.pi / 12.0))
+    level -= np.float32(np.cos((_RESTING_CLOCK_HOURS - _CIRCADIAN_PEAK_HOURS) * np.pi / 12.0))
+    level *= np.float32(_CIRCADIAN_BPM)
+    add_wander(level, _RATE_HOURS_BPM, key, _Lane.RATE_HOURS, _RATE_HOURS_MINUTES, first_minute)
+    add_wander(level, _DAY_TO_DAY_BPM, key, _Lane.RATE_DAYS, _RATE_DAYS_MINUTES, first_minute)
+    return _follow(
         routine.stage,
         routine.intensity,
         routine.upright,
         routine.arousal,
         routine.digesting,
-        stir,
-        quick,
+        routine.arm_motion,
+        routine.alcohol_arousal,
+        routine.fever,
         wandering,
         level,
-        reserve,
-        recovery,
+        person.resting_hr_bpm,
+        person.max_hr_bpm,
+        float(np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6)),
     )
-    return np.clip(rate, _SLOWEST_BPM, min(person.max_hr_bpm + 6.0, 222.0), out=rate)
 
 
 @compiled
 def _follow(
     stages: NDArray[np.uint8],
-    intensities: NDArray[np.float32],
-    upright: NDArray[np.float32],
-    arousal: NDArray[np.float32],
-    digesting: NDArray[np.float32],
-    stir: NDArray[np.float32],
-    quick: Floats,
-    wandering: Floats,
-    level: Floats,
-    reserve: float,
+    intensities: Singles,
+    upright: Singles,
+    arousal: Singles,
+    digesting: Singles,
+    arm_motion: Singles,
+    alcohol_arousal: Singles,
+    fever: Singles,
+    wandering: Singles,
+    level: Singles,
+    resting_bpm: float,
+    max_bpm: float,
     recovery: float,
-) -> Floats:
-    """What the heart makes of what is asked of it, added to ``level``; one pass over the minutes."""
-    out = np.empty(level.size)
+) -> Singles:
+    """What the heart makes of what is asked of it, on top of ``level``; one pass over the minutes."""
+    out = np.empty(level.size, dtype=np.float32)
     effort = tired = followed = 0.0
     effort_step, tired_step = 1.0 - np.exp(-1.0 / _EFFORT_MINUTES), 1.0 - np.exp(-1.0 / _DRIFT_MINUTES)
+    reserve = max_bpm - resting_bpm
+    highest = min(max_bpm + 6.0, 222.0)
     for m in range(level.size):
         stage, intensity = stages[m], float(intensities[m])
-        calm = float(_STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir[m])
+        stir = np.sqrt(min(float(arm_motion[m]), 3.0))  # harder work costs less per swing; judgement
+        calm = _STAGE_BPM[stage] + _MEAL_BPM * digesting[m] + _STIR_BPM[stage] * stir
         if stage == _AWAKE:
-            calm += float(_SEATED_BPM + _STANDING_BPM * upright[m] + _AROUSAL_BPM * arousal[m])
+            calm += _SEATED_BPM + _STANDING_BPM * upright[m] + _AROUSAL_BPM * arousal[m]
         asked = (1.0 - intensity) * calm + intensity * reserve
         if m == 0:
             effort = tired = intensity
@@ -240,87 +243,112 @@ def _follow(
         seconds = _ON_SECONDS[0] + _ON_SECONDS[1] * intensity
         if asked < followed:
             seconds = (_OFF_SECONDS[0] + _OFF_SECONDS[1] * effort) * recovery
-        effort += float(effort_step * (intensity - effort))
-        tired += float(tired_step * (intensity - tired))
+        effort += effort_step * (intensity - effort)
+        tired += tired_step * (intensity - tired)
         mean, followed = approach(followed, asked, seconds / 60.0)
-        free = _STAGE_WANDER[stage] * wandering[m] + _STAGE_QUICK[stage] * quick[m]
-        out[m] = level[m] + mean + _DRIFT_SHARE * reserve * tired + (1.0 - intensity) * free
+        rate = resting_bpm + level[m] + mean + _DRIFT_SHARE * reserve * tired
+        rate += _ALCOHOL_BPM * alcohol_arousal[m] + _FEVER_BPM * fever[m]
+        rate += (1.0 - intensity) * _STAGE_WANDER[stage] * wandering[m]
+        out[m] = min(max(rate, _SLOWEST_BPM), highest)
     return out
 
 
-def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Floats, first_minute: int) -> Tone:
+def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Singles, first_minute: int) -> Tone:
     """Strengths of the parts of beat-to-beat variability, such that a window's RMSSD is what vagal tone allows.
 
     The share of a part's variance that successive differences see follows from its autocorrelation at one beat:
     2 for white noise, ``seen_by_differences`` for Mayer waves and breathing. White noise takes a fixed share of the
-    wanted squared RMSSD; the other two share the rest such that their variances stand in the ratio of low to high
-    frequency power that posture, stage and arousal ask for [1].
+    wanted squared RMSSD, the slow part what it takes; the other two share the rest such that their variances stand in
+    the ratio of low to high frequency power that posture, stage and arousal ask for [1].
 
     [1] Task Force of ESC and NASPE, "Heart rate variability", Circulation 93:1043-1065, 1996.
     """
     cut = slice(routine.lead_in_minutes - WARM_UP_MINUTES, None)
     start = first_minute + routine.lead_in_minutes - WARM_UP_MINUTES
     n = WARM_UP_MINUTES + MINUTES_PER_DAY
-    wandering = _VAGAL_DAYS_LOG * wander(key, _Lane.VAGAL_DAYS, _VAGAL_DAYS_MINUTES, start, n)
-    wandering += _VAGAL_HOURS_LOG * wander(key, _Lane.VAGAL_HOUR, _VAGAL_HOURS_MINUTES, start, n)
-    wandering += _VAGAL_MINUTES_LOG * wander(key, _Lane.VAGAL_MINUTES, _VAGAL_MINUTES, start, n)
-    wandering -= 0.25 * _VAGAL_HOURS_LOG**2  # half of it averages out within a night, whose mean stays so
-    breath = 1.0 + 0.08 * wander(key, _Lane.BREATH, 60.0, start, n)
-    breath += 0.05 * wander(key, _Lane.BREATH_FAST, 2.0, start, n)
-    rate = rate_bpm[cut].astype(np.float32)
-    stage, intensity, upright = routine.stage[cut], routine.intensity[cut], routine.upright[cut]
-    arousal, alcohol = routine.arousal[cut], routine.alcohol[cut]
-    # Functions by NumPy in single precision, where many are computed at once; then one pass over the minutes.
-    asleep_bpm = np.float32(person.resting_hr_bpm + _NIGHT_BPM)
-    log_factor = np.float32(_VAGAL_LOG_PER_BPM) * np.maximum(rate - asleep_bpm, np.float32(-12.0))
-    log_factor -= np.float32(_AROUSAL_VAGAL_LOG) * arousal + np.float32(_ALCOHOL_VAGAL_LOG) * alcohol
-    tone_ms = np.float32(person.rmssd_night_ms) * np.exp(wandering.astype(np.float32) - log_factor)
-    stand = np.float32(_LOW_OVER_HIGH_LOG_STANDING) * upright + np.float32(_LOW_OVER_HIGH_LOG_AROUSAL) * arousal
-    beat_seconds = np.float32(60.0) / rate
-    resting_hz = np.array(_STAGE_BREATHS_HZ, dtype=np.float32)[stage]
-    breath_hz = (resting_hz + np.float32(_BREATHS_EFFORT_HZ) * intensity) * breath.astype(np.float32)
-    breath_hz = np.clip(breath_hz, np.float32(0.12), np.float32(1.0))
-    breath_turn = np.float32(2.0 * np.pi) * breath_hz * beat_seconds
-    mayer_turn = np.float32(2.0 * np.pi * MAYER_HZ) * beat_seconds
-    breath_ms, mayer_ms, white_ms = _share(
-        stage,
-        tone_ms,
-        np.exp(stand),
-        np.cos(breath_turn),
-        np.sin(breath_turn),
-        np.cos(mayer_turn),
-        np.sin(mayer_turn),
-        np.exp(beat_seconds * np.float32(-1.0 / MAYER_SECONDS)),
-    )
-    rr_ms = 60_000.0 / rate_bpm[cut]
-    return Tone(rr_ms, breath_hz.astype(np.float64), breath_ms, mayer_ms, white_ms, _ectopic_per_hour(person, key))
+    # Row by row: vagal tone, LF/HF, memory of a Mayer wave, memory of the slow part, unrest; logarithms at first.
+    logs = np.zeros((5, n), dtype=np.float32)
+    add_wander(logs[0], _VAGAL_DAYS_LOG, key, _Lane.VAGAL_DAYS, _VAGAL_DAYS_MINUTES, start)
+    add_wander(logs[0], _VAGAL_HOURS_LOG, key, _Lane.VAGAL_HOUR, _VAGAL_HOURS_MINUTES, start)
+    add_wander(logs[0], _VAGAL_MINUTES_LOG, key, _Lane.VAGAL_MINUTES, _VAGAL_MINUTES, start)
+    add_wander(logs[4], _QUICK_LOG, key, _Lane.QUICK, _QUICK_MINUTES, start)
+    breath_hz = np.ones(n, dtype=np.float32)
+    add_wander(breath_hz, 0.08, key, _Lane.BREATH, 60.0, start)
+    add_wander(breath_hz, 0.05, key, _Lane.BREATH_FAST, 2.0, start)
+    rate = rate_bpm[cut]
+    stage, intensity = routine.stage[cut], routine.intensity[cut]
+    turns = np.empty((2, n), dtype=np.float32)
+    asleep_bpm = person.resting_hr_bpm + _NIGHT_BPM
+    upright, arousal, alcohol = routine.upright[cut], routine.arousal[cut], routine.alcohol[cut]
+    _ask(stage, intensity, upright, arousal, alcohol, rate, asleep_bpm, logs, breath_hz, turns)
+    # Exponentials and cosines by NumPy in single precision, many at once; then one pass over the minutes.
+    sizes, cosines = np.exp(logs, out=logs), np.cos(turns, out=turns)
+    quick_bpm = _QUICK_BPM * (person.rmssd_night_ms / _USUAL_RMSSD_MS) ** _QUICK_VAGAL_POWER
+    parts = _share(stage, intensity, rate, sizes, cosines, person.rmssd_night_ms, quick_bpm)
+    return Tone(np.float32(60_000.0) / rate, breath_hz, *parts, ectopic_per_hour=_ectopic_per_hour(person, key))
+
+
+@compiled
+def _ask(
+    stages: NDArray[np.uint8],
+    intensity: Singles,
+    upright: Singles,
+    arousal: Singles,
+    alcohol: Singles,
+    rate: Singles,
+    asleep_bpm: float,
+    logs: Singles,
+    breath_hz: Singles,
+    turns: Singles,
+) -> None:
+    """Fill in the logarithms of ``autonomic_tone``, breaths per second, and how far waves turn in a beat."""
+    for m in range(rate.size):
+        above = max(rate[m] - asleep_bpm, -12.0)
+        logs[0, m] += _AROUSAL_VAGAL_LOG * arousal[m] + _ALCOHOL_VAGAL_LOG * alcohol[m] - _VAGAL_LOG_PER_BPM * above
+        logs[1, m] = _LOW_OVER_HIGH_LOG_STANDING * upright[m] + _LOW_OVER_HIGH_LOG_AROUSAL * arousal[m]
+        seconds = 60.0 / rate[m]
+        logs[2, m] = -seconds / MAYER_SECONDS
+        logs[3, m] = -seconds / SLOW_SECONDS
+        logs[4, m] -= _QUICK_LOG * _QUICK_LOG  # variance stays as stated
+        hertz = (_STAGE_BREATHS_HZ[stages[m]] + _BREATHS_EFFORT_HZ * intensity[m]) * breath_hz[m]
+        breath_hz[m] = min(max(hertz, 0.12), 1.0)
+        turns[0, m] = 2.0 * np.pi * breath_hz[m] * seconds
+        turns[1, m] = 2.0 * np.pi * MAYER_HZ * seconds
 
 
 @compiled
 def _share(
     stages: NDArray[np.uint8],
-    tone_ms: NDArray[np.float32],
-    standing: NDArray[np.float32],
-    breath_cosine: NDArray[np.float32],
-    breath_sine: NDArray[np.float32],
-    mayer_cosine: NDArray[np.float32],
-    mayer_sine: NDArray[np.float32],
-    mayer_kept: NDArray[np.float32],
-) -> Floats:
-    """Standard deviations of breathing, Mayer waves and white noise, ms, float64 [3, minutes]."""
-    out = np.empty((3, tone_ms.size))
-    for m in range(tone_ms.size):
+    intensity: Singles,
+    rate: Singles,
+    sizes: Singles,
+    cosines: Singles,
+    rmssd_ms: float,
+    quick_bpm: float,
+) -> tuple[Singles, Singles, Singles, Singles]:
+    """Standard deviations of breathing, Mayer waves, the slow part and white noise, ms, each [minutes]."""
+    breath_ms, mayer_ms, slow_ms, white_ms = (
+        np.empty_like(rate),
+        np.empty_like(rate),
+        np.empty_like(rate),
+        np.empty_like(rate),
+    )
+    for m in range(rate.size):
         stage = stages[m]
-        tone = tone_ms[m] * _STAGE_VAGAL[stage]
+        tone = rmssd_ms * sizes[0, m] * _STAGE_VAGAL[stage]
         squared = min(tone * tone + _VAGAL_FLOOR_MS * _VAGAL_FLOOR_MS, _MOST_RMSSD_MS * _MOST_RMSSD_MS)
-        mayer_seen = seen_by_differences(mayer_cosine[m], mayer_sine[m], mayer_kept[m])
-        breath_seen = seen_by_differences(breath_cosine[m], breath_sine[m], BREATH_KEPT)
-        low_over_high = _STAGE_LOW_OVER_HIGH[stage] * (standing[m] if stage == _AWAKE else 1.0)
-        high = squared * (1.0 - _WHITE_SHARE) / (max(breath_seen, 0.35) + low_over_high * mayer_seen)
-        out[0, m] = np.sqrt(high)
-        out[1, m] = np.sqrt(low_over_high * high)
-        out[2, m] = np.sqrt(0.5 * _WHITE_SHARE * squared)
-    return out
+        slow = quick_bpm * _STAGE_QUICK[stage] * sizes[4, m] * (1.0 - intensity[m]) * 60_000.0 / (rate[m] * rate[m])
+        slow = min(slow, _MOST_SLOW_MS)
+        mayer_seen = seen_by_differences(cosines[1, m], sizes[2, m])
+        breath_seen = seen_by_differences(cosines[0, m], BREATH_KEPT)
+        low_over_high = _STAGE_LOW_OVER_HIGH[stage] * (sizes[1, m] if stage == _AWAKE else 1.0)
+        rest = max(squared * (1.0 - _WHITE_SHARE) - 2.0 * (1.0 - sizes[3, m]) * slow * slow, 0.3 * squared)
+        high = rest / (max(breath_seen, 0.35) + low_over_high * mayer_seen)
+        breath_ms[m] = np.sqrt(high)
+        mayer_ms[m] = np.sqrt(low_over_high * high)
+        slow_ms[m] = slow
+        white_ms[m] = np.sqrt(0.5 * _WHITE_SHARE * squared)
+    return breath_ms, mayer_ms, slow_ms, white_ms
 
 
 def _ectopic_per_hour(person: Person, key: Key) -> float:

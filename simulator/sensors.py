@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.heartbeat import WARM_UP_MINUTES, find_beats, rr_statistics
+from simulator.heartbeat import WARM_UP_MINUTES, Singles, find_beats, rr_statistics
 from simulator.motion import FEATURES, with_sensor_noise
-from simulator.noise import Floats, Key, time_key, uniform, wander, white
+from simulator.noise import Floats, Key, add_wander, bits, compiled, lane_key, quantile_normal, time_key, uniform
 from simulator.physiology import Latent, keep_in_range
 from simulator.population import Person
 from simulator.recording import Reason
@@ -22,12 +22,22 @@ from simulator.vendors import Vendor
 
 _MISS_PER_G: Final = 380.0  # on the odds of missing a beat, per g of motion (norms rrvalid_*: .9 asleep, .22 walking)
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
+_CONTACT_LOG, _CONTACT_MINUTES = (
+    0.6,
+    3.0,
+)  # ln of the same odds, min: how the watch sits, which every shift changes (E4)
 _JITTER_MS_PER_BPM: Final = 2.0  # ms of a beat's place per bpm of ``heart_rate_error_bpm``; judgement
 _JITTER_PER_G: Final = 8.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
+_GROSS_PER_G: Final = 1.5  # share of found beats taken for another rise of the pulse, per g of motion; the same (E4)
+_MOST_GROSS: Final = 0.15  # of found beats, in any motion; judgement
+_GROSS_MS_PER_BPM: Final = 40.0  # ms of those beats' place per bpm of ``heart_rate_error_bpm``; the same (E4)
 _WHITE_ERROR: Final = (
-    0.2  # of a still minute's squared error that is new each minute; sleepers' minutes change by 1 bpm
+    0.5  # of a still minute's squared error that is new each minute: a dozen readings' mean; judgement
 )
-_STRONG_G: Final = 0.30  # g, motion from which ``heart_rate_motion_error_bpm`` holds in full; brisk walking
+_PLACE_MINUTES: Final = 15.0  # min over which the rest of it wanders, with placement and the pulse's shape; judgement
+_STRONG_G: Final = 0.10  # g, motion from which ``heart_rate_motion_error_bpm`` holds in full: a slow walk; judgement
+_STRIDE_MINUTES: Final = 2.0  # min for which the sensor follows the arm in place of the heart; judgement
+_STRIDE_LOG: Final = 0.6  # ln, spread of the size of those errors: a few are gross; judgement
 
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
 
@@ -39,6 +49,7 @@ class _Lane:
     RATE_SLOW = 401
     STEPS = 402
     RATE_PLACE = 403
+    CONTACT = 404
 
 
 def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, day: int) -> NDArray[np.float32]:
@@ -57,10 +68,9 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
         float32 [26, 1440], finite and inside each signal's range.
     """
     key = time_key(person.seed, person.index, "watch")
-    motion_g = latent.motion_g.astype(np.float64)
     values = latent.truth.copy()
-    values[INDEX["heart_rate"]] = _heart_rate(vendor, latent.truth[INDEX["heart_rate"]], motion_g, key, day)
-    values[_RR_ROWS] = _rr_statistics(vendor, routine, latent, motion_g, key, day)
+    values[INDEX["heart_rate"]] = _heart_rate(vendor, latent.truth[INDEX["heart_rate"]], latent.motion_g, key, day)
+    values[_RR_ROWS] = _rr_statistics(vendor, routine, latent, key, day)
     if vendor.accelerometer_noise_g > 0:
         clean = {name: latent.truth[INDEX[name]] for name in FEATURES}
         for name, noisy in with_sensor_noise(clean, latent.motion_g, vendor.accelerometer_noise_g).items():
@@ -84,52 +94,102 @@ def take_off(values: NDArray[np.float32], reason: NDArray[np.uint8]) -> None:
     values[row, away & (reason[row] == Reason.OBSERVED)] = 0.0
 
 
-def found_share(vendor: Vendor, motion_g: Floats, water: NDArray[np.bool_]) -> Floats:
-    """Expected share of RR intervals that the device holds valid, 0 to 1.
+def found_share(vendor: Vendor, motion_g: Singles, water: NDArray[np.bool_]) -> Singles:
+    """Share of RR intervals that the device holds valid where it sits as usual, 0 to 1.
 
     At rest it is ``vendor.valid_beats``; motion multiplies the odds of a miss, so that a sensor that never misses at
     rest never misses.
 
     >>> import numpy as np
     >>> from simulator.vendors import VENDORS
-    >>> motion_g = np.array([0.004, 0.025, 0.1, 0.2, 0.8])  # asleep, seated, light, walking, running
-    >>> found_share(VENDORS["fitbit-sense-2"], motion_g, np.zeros(5, dtype=bool)).round(2).tolist()
+    >>> motion_g = np.array([0.004, 0.025, 0.1, 0.2, 0.8], dtype=np.float32)  # asleep, seated, light, walking, running
+    >>> found_share(VENDORS["fitbit-sense-2"], motion_g, np.zeros(5, dtype=bool)).astype(float).round(2).tolist()
     [0.82, 0.52, 0.23, 0.13, 0.04]
     """
-    odds = (1.0 - vendor.valid_beats) * (1.0 + _MISS_PER_G * motion_g) * np.where(water, _WET_MISS, 1.0)
-    return vendor.valid_beats / np.maximum(vendor.valid_beats + odds, 1e-9)
+    contact = np.ones_like(motion_g)
+    return _found_share(vendor.valid_beats, motion_g, water, contact)
 
 
-def _heart_rate(vendor: Vendor, truth: NDArray[np.float32], motion_g: Floats, key: Key, day: int) -> Floats:
+@compiled
+def _found_share(valid: float, motion_g: Singles, water: NDArray[np.bool_], contact: Singles) -> Singles:
+    out = np.empty_like(motion_g)
+    for m in range(out.size):
+        odds = (1.0 - valid) * (1.0 + _MISS_PER_G * motion_g[m]) * contact[m]
+        if water[m]:
+            odds *= _WET_MISS
+        out[m] = valid / max(valid + odds, 1e-9)
+    return out
+
+
+def _heart_rate(vendor: Vendor, truth: Singles, motion_g: Singles, key: Key, day: int) -> Singles:
     """Heart rate with an error that wanders, with placement and the pulse's shape, and by the stride in motion."""
     midnight = day * MINUTES_PER_DAY
-    strong = np.minimum(motion_g / _STRONG_G, 1.0)
-    still = np.sqrt(_WHITE_ERROR) * white(key, _Lane.RATE_WHITE, midnight, MINUTES_PER_DAY)
-    still += np.sqrt(1.0 - _WHITE_ERROR) * wander(key, _Lane.RATE_PLACE, 15.0, midnight, MINUTES_PER_DAY)
-    still *= vendor.heart_rate_error_bpm
-    moving = vendor.heart_rate_motion_error_bpm * wander(key, _Lane.RATE_SLOW, 4.0, midnight, MINUTES_PER_DAY)
-    return _quantised(truth + still + strong * moving, vendor.heart_rate_step_bpm)
+    still, moving = np.zeros((2, MINUTES_PER_DAY), dtype=np.float32)
+    place_bpm = vendor.heart_rate_error_bpm * float(np.sqrt(1.0 - _WHITE_ERROR))
+    add_wander(still, place_bpm, key, _Lane.RATE_PLACE, _PLACE_MINUTES, midnight)
+    add_wander(moving, vendor.heart_rate_motion_error_bpm, key, _Lane.RATE_SLOW, _STRIDE_MINUTES, midnight)
+    white_bpm = vendor.heart_rate_error_bpm * float(np.sqrt(_WHITE_ERROR))
+    return _quantised(
+        _misread(truth, motion_g, still, moving, white_bpm, key, _Lane.RATE_WHITE, midnight), vendor.heart_rate_step_bpm
+    )
 
 
-def _rr_statistics(
-    vendor: Vendor, routine: Routine, latent: Latent, motion_g: Floats, key: Key, day: int
-) -> NDArray[np.float32]:
+@compiled
+def _misread(
+    truth: Singles,
+    motion_g: Singles,
+    still: Singles,
+    moving: Singles,
+    white_bpm: float,
+    key: Key,
+    lane: int,
+    midnight: int,
+) -> Singles:
+    """Heart rate with its errors: those of a still minute, and those of motion as far as there is any."""
+    out = np.empty_like(truth)
+    own = lane_key(key, lane)
+    for m in range(out.size):
+        word = bits(own, np.uint64(midnight + m))
+        strong = min(motion_g[m] / _STRONG_G, 1.0)
+        error = still[m] + white_bpm * quantile_normal(word, 0)
+        if strong > 0.0:
+            size = np.exp(_STRIDE_LOG * quantile_normal(word, 1) - _STRIDE_LOG * _STRIDE_LOG)  # of mean square 1
+            error += strong * size * moving[m]
+        out[m] = truth[m] + error
+    return out
+
+
+def _rr_statistics(vendor: Vendor, routine: Routine, latent: Latent, key: Key, day: int) -> Singles:
     """The ten statistics over the beats that were found; the truth where the day begins with too few of them."""
-    motion = np.concatenate([np.full(WARM_UP_MINUTES, motion_g[0]), motion_g])  # before midnight: as just after it
+    motion = np.concatenate([np.full(WARM_UP_MINUTES, latent.motion_g[0]), latent.motion_g])  # before: as just after
     water = routine.water[routine.lead_in_minutes - WARM_UP_MINUTES :]
-    jitter = _JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm * (1.0 + _JITTER_PER_G * np.minimum(motion, 1.0))
-    found = find_beats(latent.beats, found_share(vendor, motion, water), jitter, key, day)
+    contact = np.zeros_like(motion)
+    first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
+    add_wander(contact, _CONTACT_LOG, key, _Lane.CONTACT, _CONTACT_MINUTES, first_minute)
+    found = find_beats(
+        latent.beats,
+        _found_share(vendor.valid_beats, motion, water, np.exp(contact, out=contact)),
+        np.float32(_JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm)
+        * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, np.float32(1.0))),
+        np.minimum(np.float32(_GROSS_PER_G) * motion * contact, np.float32(_MOST_GROSS)),
+        _GROSS_MS_PER_BPM * vendor.heart_rate_error_bpm,
+        key,
+        day,
+    )
     measured = rr_statistics(found)
-    return np.where(np.isfinite(measured), measured, latent.truth[_RR_ROWS])
+    if np.isnan(measured[:, 0]).any():  # they stand as they were once there are any
+        measured = np.where(np.isfinite(measured), measured, latent.truth[_RR_ROWS])
+    return measured
 
 
-def _steps(vendor: Vendor, truth: NDArray[np.float32], key: Key, day: int) -> Floats:
+def _steps(vendor: Vendor, truth: Singles, key: Key, day: int) -> Floats | Singles:
     """Whole steps; a factor that is not 1 loses or invents some at random."""
+    if vendor.step_count_factor == 1.0:
+        return truth
     share = uniform(key, _Lane.STEPS, day * MINUTES_PER_DAY, MINUTES_PER_DAY)
     return np.floor(truth * np.float64(vendor.step_count_factor) + share)
 
 
-def _quantised(values: Floats | NDArray[np.float32], step: float) -> Floats:
+def _quantised(values: Singles, step: float) -> Singles:
     """Values rounded to multiples of ``step``; as they are if it is 0."""
-    exact = values.astype(np.float64)
-    return np.round(exact / step) * step if step > 0 else exact
+    return (np.round(values.astype(np.float64) / step) * step).astype(np.float32) if step > 0 else values

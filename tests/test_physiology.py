@@ -92,7 +92,7 @@ def test_two_days_agree_about_the_hour_before_midnight() -> None:
     hour = slice(lead - 60, lead)
     np.testing.assert_allclose(next_rate[hour], rate[-60:], atol=0.05)
     np.testing.assert_allclose(next_celsius[hour], celsius[-60:], atol=0.03)
-    for name in ("rr_ms", "breath_hz", "breath_ms", "mayer_ms", "white_ms"):
+    for name in ("rr_ms", "breath_hz", "breath_ms", "mayer_ms", "slow_ms", "white_ms"):
         np.testing.assert_allclose(getattr(next_tone, name)[:10], getattr(tone, name)[-10:], rtol=0.01)
     jump = abs(np.log(next_level[0] / level[-1]))
     assert jump < 3.0 * np.abs(np.diff(np.log(level))).mean() + 0.1

@@ -118,7 +118,7 @@ def test_valid_share_falls_from_sleep_to_running() -> None:
 
 
 def test_found_share_bounds() -> None:
-    motion_g, dry = np.array([0.0, 0.1, 5.0]), np.zeros(3, dtype=np.bool_)
+    motion_g, dry = np.array([0.0, 0.1, 5.0], dtype=np.float32), np.zeros(3, dtype=np.bool_)
     assert found_share(PERFECT, motion_g, dry).tolist() == [1.0, 1.0, 1.0]
     assert found_share(replace(PERFECT, valid_beats=0.0), motion_g, dry).tolist() == [0.0, 0.0, 0.0]
     usual = VENDORS["fitbit-sense-2"]

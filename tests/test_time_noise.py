@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from numba.core import caching
 from scipy import stats
 
-from simulator.noise import NORMALS_PER_WORD, bits, compiled, quantile_normal, time_key, uniform, wander, white
+from simulator.noise import (
+    NORMALS_PER_WORD,
+    add_wander,
+    bits,
+    compiled,
+    quantile_normal,
+    scrambled,
+    time_key,
+    uniform,
+    wander,
+    white,
+)
 
 KEY = time_key(1, "test")
 
@@ -59,6 +70,30 @@ def test_neighbours_lanes_and_keys_are_independent() -> None:
     }
     for name, other in others.items():
         assert abs(np.corrcoef(here, other)[0, 1]) < 4.5 / np.sqrt(n), name
+
+
+def test_scrambled_counters_are_random_bits() -> None:
+    n = 1 << 16
+
+    def words(key: int, other: int) -> np.ndarray:
+        return np.array([scrambled(np.uint32(i), np.uint32(key), np.uint32(other)) for i in range(n)], dtype=np.uint32)
+
+    first, second = words(123456789, 987654321), words(0xDEADBEEF, 0x12345679)
+    for stream in (first, second, first ^ second, first[1:] ^ first[:-1]):
+        ones = (stream[:, None] >> np.arange(32, dtype=np.uint32)) & 1
+        assert np.abs(ones.mean(axis=0) - 0.5).max() < 4.5 * 0.5 / np.sqrt(n)
+        pairs = np.corrcoef(ones.T)
+        assert np.abs(pairs - np.eye(32)).max() < 5.0 / np.sqrt(n)
+        assert stats.chisquare(np.bincount(stream >> 24, minlength=256)).pvalue > 1e-4
+        assert stats.chisquare(np.bincount(stream & 255, minlength=256)).pvalue > 1e-4
+
+
+def test_a_sum_of_wanders_is_their_sum() -> None:
+    total = np.zeros(300, dtype=np.float32)
+    add_wander(total, 2.0, KEY, 4, 8.0, -50)
+    add_wander(total, 0.5, KEY, 6, 90.0, -50)
+    expected = 2.0 * wander(KEY, 4, 8.0, -50, 300) + 0.5 * wander(KEY, 6, 90.0, -50, 300)
+    np.testing.assert_allclose(total, expected, atol=1e-5)
 
 
 def test_uniforms_fill_the_unit_interval() -> None:
