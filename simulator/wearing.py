@@ -40,7 +40,7 @@ LIFTING: Final = (
 
 _HANDLING_LANE, _AWAY_LANE, _PHONE_LANE, _QUIT_LANE = 500, 501, 503, 504  # noise sequences under a person's key
 _NIGHT, _LATE, _EARLY = range(3)  # what each number of a day's draw decides
-_CHARGE_CLOCK, _CHARGE_LENGTH, _FORGET, _EMPTY, _TOP_UP, _TOP_UP_CLOCK, _WATER = range(3, 10)
+_CHARGE_CLOCK, _CHARGE_LENGTH, _FORGET, _EMPTY, _TOP_UP, _TOP_UP_CLOCK, _WATER, _LEFT, _BACK = range(3, 12)
 _OFF: Final = 16  # where the three rows of off-wrist draws begin: exists, clock, length
 _DRAWS: Final = _OFF + 3 * OFF_CANDIDATES
 _WEEK, _SEASON = 7, 56  # days within which at most one run of unworn days, or of unworn weeks, falls
@@ -88,7 +88,7 @@ def draw_wear(population: "Population", vendor: Vendor, rng: np.random.Generator
         "off_wrist_minutes": min(max(45.0 * math.exp(0.85 * own[4]), 8.0), 360.0),
         # share of days: mean 0.05 (norm gap_multi 0.06 with weeks and nights of the same day), most people none
         "unworn_days": min(0.016 * math.exp(-1.5 * habit(5, 0.7)), 0.5),
-        "forgetful": min(0.04 * math.exp(-1.2 * habit(6, 0.7)), 0.6),  # mean 0.08: judgement
+        "forgetful": min(0.022 * math.exp(-1.7 * habit(6, 0.8)), 0.6),  # mean 0.06: judgement
         "charge_phase": float(rng.random()),
         "loose_fit": min(0.012 * math.exp(-1.0 * habit(7, 0.4)), 0.4),  # share of time, mean 0.02: judgement
         # times a year: two in three take a holiday from it every other year or so; judgement
@@ -168,6 +168,8 @@ def _not_put_on(person: "Person", routine: "Routine", day: int, draws: Draws, ke
         if u_night >= person.worn_nights:  # off from some time in the evening until after breakfast: judgement
             yield bed - loose_hold * 150.0 * u_late**2, rise + 10.0 + loose_hold * 90.0 * u_early**2
     rise, next_rise = routine.nights[0][1], routine.nights[1][1]
+    if draws[day][_LEFT] < person.forgetful:  # left at home in the morning, until the return: judgement
+        yield rise + 20.0, min(rise + 320.0 + 420.0 * draws[day][_BACK], float(MINUTES_PER_DAY))
     if away(person, day - 1, key):
         yield -float(MINUTES_PER_DAY), rise
     if away(person, day, key):
