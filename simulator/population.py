@@ -88,7 +88,7 @@ class Person:
     off_in_water: bool = False  # takes the watch off to shower or swim
     off_wrist_minutes: float = 45.0  # median length of taking it off
     unworn_days: float = 0.03  # probability that a day is not worn at all
-    forgetful: float = 0.1  # probability that a due charge is forgotten, and that the watch is left at home in a morning
+    forgetful: float = 0.1  # probability that a due charge is forgotten, or the watch left at home in a morning
     charge_phase: float = 0.0  # where in its charging cycle the battery stands on day 0, in [0, 1)
     loose_fit: float = 0.0  # share of time in which the strap is too loose
     weeks_off_per_year: float = 0.0  # expected times the watch rests for one to four weeks
