@@ -9,62 +9,41 @@ Each job loads only the room that it needs, so that `everywear simulate` never w
 
 import contextlib
 import dataclasses
-import difflib
-import io
 import json
-import math
-import os
 import re
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 try:
-    import tyro
-    from tqdm import tqdm
     from tyro.conf import Positional
+
+    from commandline import (
+        Job,
+        Result,
+        UsageError,
+        at_least_one,
+        checked,
+        do_job,
+        in_words,
+        known,
+        names_in,
+        pairs_in,
+        plain,
+        progress_bar,
+        stage_bars,
+    )
 except ModuleNotFoundError as missing:
     if __name__ != "__main__":
         raise
     sys.stderr.write(f"everywear: {missing.name} is not installed; run `make install`, then .venv/bin/everywear\n")
     sys.exit(2)
 
-Result = Mapping[str, Any]
-
-
 HELD_OUT_SHARE = 0.1  # of a dataset's people, kept by `train` for validation
-
-
-class UsageError(ValueError):
-    """A command line that asks for something impossible: one line, exit code 2."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job(ABC):
-    """What every job takes.
-
-    Attributes:
-        seed: Decides everything that is random.
-        json: Print one JSON object on standard output instead of words.
-    """
-
-    goes_on: ClassVar[bool] = False  # whether the same command goes on where it was interrupted
-
-    seed: int = 1
-    json: bool = False
-
-    @abstractmethod
-    def do(self) -> Result:
-        """Do the job; what it says with --json."""
-
-    def words(self, result: Result) -> str:
-        """What it says without --json."""
-        return in_words(result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +84,9 @@ class Simulate(Job):
         from simulator.cohort import Cohort
         from simulator.generating import cut, simulate
 
-        _at_least_one(people=self.people, days=self.days, workers=self.workers)
+        at_least_one(people=self.people, days=self.days, workers=self.workers)
         shard, shards = _shard(self.shard, self.people)
-        with _checked():
+        with checked():
             cohort = Cohort(
                 population=_population(self.population, self.vendors),
                 people=self.people,
@@ -117,7 +96,10 @@ class Simulate(Job):
             )
         total = self.days * sum(len(block) for block in cut(self.people, self.days, shard, shards))
         started = time.monotonic()
-        with _bar("person-days", total) as bar, contextlib.redirect_stdout(sys.stderr):  # Ray tells of lost workers
+        with (
+            progress_bar("person-days", total) as bar,
+            contextlib.redirect_stdout(sys.stderr),
+        ):  # Ray tells of lost workers
             summary = simulate(cohort, self.out, shard=shard, shards=shards, engine=self._engine(), progress=bar)
         seconds = time.monotonic() - started
         return {
@@ -184,8 +166,8 @@ class Import(Job):
         """Do the job."""
         from simulator.importing import FORMATS, import_folder
 
-        _known("format", self.format, FORMATS)
-        report = import_folder(self.source, self.out, self.format, _pairs(self.map))
+        known("format", self.format, FORMATS)
+        report = import_folder(self.source, self.out, self.format, pairs_in(self.map))
         return dataclasses.asdict(report) | {"path": str(self.out)}
 
 
@@ -198,6 +180,8 @@ class Realism(Job):
     Attributes:
         data: Dataset folder.
         norms: CSV file with the columns of the norms that come with everywear; those by default.
+        remarks: CSV file (id, sentence) of why norms are missed, shown where they are; everywear's own by default.
+        beside: Dataset folders of other people (students, the very old) for the rows that are about such.
         out: Folder for table and plots; DATA-realism by default.
         against: Dataset folder of real people (see import): a classifier tries to tell the two apart by heart rate
             and steps.
@@ -205,6 +189,8 @@ class Realism(Job):
 
     data: Positional[Path]
     norms: Path | None = None
+    remarks: Path | None = None
+    beside: tuple[Path, ...] = ()
     against: Path | None = None
     out: Path | None = None
 
@@ -217,18 +203,19 @@ class Realism(Job):
 
         dataset = open_dataset(self.data)
         real = None if self.against is None else open_dataset(self.against)
+        others = [open_dataset(folder) for folder in self.beside]
         home = self.data.resolve()
         out = self.out or home.with_name(f"{home.name}-realism")
         out.mkdir(parents=True, exist_ok=True)
-        with _bar("person-days", len(dataset)) as bar:
-            found = judge(dataset, self.norms, progress=bar)
+        with progress_bar("person-days", len(dataset)) as bar:
+            found = judge(dataset, self.norms, progress=bar, beside=others, remarks=self.remarks)
         draw(found, dataset, out)
-        result: dict[str, Any] = _plain(found.as_json())
+        result: dict[str, Any] = plain(found.as_json())
         if real is not None:
             from simulator.realism.against import compare
 
             comparison = compare(dataset, real, self.seed)
-            result["against"] = _plain(comparison.as_json()) | {"data": home.name, "real": str(self.against)}
+            result["against"] = plain(comparison.as_json()) | {"data": home.name, "real": str(self.against)}
             write_whole(out / "against.txt", comparison.table().encode())
         write_json(out / "realism.json", result)
         write_whole(out / "realism.txt", found.table().encode())
@@ -279,8 +266,8 @@ class Train(Job):
         from model.windows import Days, Normaliser
         from simulator.dataset import open_dataset
 
-        _known("size", self.size, SIZES)
-        with _checked():
+        known("size", self.size, SIZES)
+        with checked():
             shape = dataclasses.replace(SIZES[self.size], window_minutes=self.window_minutes)
             if self.decoder != "as-named":
                 shape = dataclasses.replace(shape, decoder=self.decoder)
@@ -292,7 +279,7 @@ class Train(Job):
         normaliser = Normaliser.fit(parts["train"])
         days = Days.load(parts["train"], normaliser)
         model = MaskedAutoencoder(shape, self.seed)
-        with _bar("steps", plan.steps) as bar:
+        with progress_bar("steps", plan.steps) as bar:
             losses = train(
                 model,
                 days,
@@ -356,8 +343,8 @@ class Evaluate(Job):
         from model.windows import Days
         from simulator.dataset import open_dataset
 
-        kinds = _list("task", self.tasks, KINDS) if self.tasks else list(KINDS)
-        _at_least_one(windows_per_person=self.windows_per_person)
+        kinds = names_in("task", self.tasks, KINDS) if self.tasks else list(KINDS)
+        at_least_one(windows_per_person=self.windows_per_person)
         model, normaliser = load_model(self.model)
         models = {"model": model} if self.run is None else self._of_run(self.run)
         lengths = {name: other.architecture.window_minutes for name, other in models.items()}
@@ -367,7 +354,7 @@ class Evaluate(Job):
         dataset = strangers(everybody, self.model)
         chosen = tasks(kinds)
         started = time.monotonic()
-        with _bar("tasks", len(chosen)) as bar:
+        with progress_bar("tasks", len(chosen)) as bar:
             done = iter(range(len(chosen)))
             rows = evaluate(
                 models,
@@ -451,7 +438,7 @@ class Federate(Job):
         from federated.study.report import write_report
 
         if self.workers is not None:
-            _at_least_one(workers=self.workers)
+            at_least_one(workers=self.workers)
         if self.preset in PRESETS:
             experiment = dataclasses.replace(PRESETS[self.preset], seed=self.seed)
         elif Path(self.preset).suffix == ".json":
@@ -469,7 +456,7 @@ class Federate(Job):
         experiment = dataclasses.replace(experiment, protection=protection)
         if self.print_experiment:
             return json.loads(experiment.to_json())  # type: ignore[no-any-return]
-        with _stages() as watch:
+        with stage_bars() as watch:
             outcome = run(experiment, self.out, back_end=self.back_end, workers=self.workers, watch=watch)
         report = write_report(self.out)
         return {
@@ -567,194 +554,7 @@ JOBS: dict[str, Callable[..., Any]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do one job; the exit code."""
-    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")  # Flower reports home unless told otherwise
-    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # threads that spin while they wait triple a busy machine's time
-    _open_stdout()
-    job: Job | int = 0
-    try:
-        job = parse(list(sys.argv[1:] if arguments is None else arguments))
-        if isinstance(job, int):
-            return job
-        result = job.do()
-        if job.json:
-            sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
-        else:
-            sys.stdout.write(job.words(result) + "\n")
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        goes_on = not isinstance(job, int) and job.goes_on
-        what = "the same command goes on where it stopped" if goes_on else "nothing was finished"
-        sys.stderr.write(f"\ninterrupted; {what}\n")
-        return 130
-    except BrokenPipeError:
-        _close_stdout()
-        return 130
-    except Exception as error:
-        if not isinstance(error, bad_input()):
-            raise
-        sys.stderr.write(f"everywear: {' '.join(str(error).split())}\n")
-        try:
-            sys.stdout.flush()
-        except OSError:  # the disk is full; Python would say so again at its end
-            _close_stdout()
-        return 2
-    return 0
-
-
-def _open_stdout() -> None:
-    """Make standard output take whatever we write, also where the caller closed it or a path is no UTF-8."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (stays open to the end)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _close_stdout() -> None:
-    """Write to nowhere from now on, so that nothing is said of lost output when Python ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def parse(arguments: list[str]) -> Job | int:
-    """The job that a command line asks for, or the exit code where it asks for help or for something impossible."""
-    said = io.StringIO()
-    slip = _slip(arguments)
-    if slip:
-        sys.stderr.write(f"everywear: {slip}\n")
-        return 2
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.extras.subcommand_cli_from_dict(  # type: ignore[no-any-return]
-                JOBS,
-                args=arguments,
-                prog="everywear",
-                description=__doc__,
-                use_underscores=False,
-            )
-    except SystemExit as end:
-        if end.code in (0, None):
-            sys.stdout.flush()
-            return 0
-        sys.stderr.write(f"everywear: {_one_line(said.getvalue())}; see everywear {arguments[0]} --help\n")
-        return 2
-
-
-def _slip(arguments: list[str]) -> str | None:
-    """What is wrong with the names in a command line, with the one that was probably meant; None if nothing is."""
-    job, *rest = arguments or [""]
-    if job.startswith("-"):
-        return None
-    if job not in JOBS:
-        return f"job {job!r} is unknown, expected one of {', '.join(JOBS)}"
-    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(JOBS[job])]  # type: ignore[arg-type]
-    for word in rest:
-        name = word.partition("=")[0].replace("_", "-")
-        if (
-            name.startswith("--")
-            and name not in (*options, "--help")
-            and f"--{name.removeprefix('--no-')}" not in options
-        ):
-            near = difflib.get_close_matches(name[2:], [option[2:] for option in options], 1)
-            meant = f"did you mean --{near[0]}?" if near else f"see everywear {job} --help"
-            return f"{job} has no {name}; {meant}"
-    return None
-
-
-def _one_line(boxed: str) -> str:
-    """The first paragraph of an error that comes in a box."""
-    lines = [re.sub(r"[\u2500-\u257f]", " ", line).strip() for line in boxed.splitlines()]
-    words: list[str] = []
-    for line in lines[1:] if len(lines) > 1 else lines:
-        if not line:
-            break
-        words.append(line)
-    return " ".join(" ".join(words).split())
-
-
-def bad_input() -> tuple[type[BaseException], ...]:
-    """Errors that speak of what the user gave, from the rooms that are loaded."""
-    from simulator.recording import DataError
-
-    kinds: list[type[BaseException]] = [UsageError, DataError, OSError]
-    for room, names in {"privacy.plan": ["PrivacyError"], "federated.strategy": ["RefusedError"]}.items():
-        kinds += [getattr(sys.modules[room], name) for name in names if room in sys.modules]
-    return tuple(kinds)
-
-
-def in_words(result: Result) -> str:
-    """A result for people: a line a fact; long lists are counted."""
-    lines = []
-    for name, value in result.items():
-        if isinstance(value, list) and len(value) > 8:
-            value = f"{len(value)} (see --json)"
-        elif isinstance(value, Mapping):
-            value = ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "none"
-        lines.append(f"{name.replace('_', ' ')}: {_short(value)}")
-    return "\n".join(lines)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: infinity (an epsilon without noise) as the word "inf", what is not a number as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else f"{value:g}"
-    return value
-
-
-def _short(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-@contextlib.contextmanager
-def _checked() -> Iterator[None]:
-    """Turn what a config class says of its fields into a usage error."""
-    try:
-        yield
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-class _Bar:
-    """A progress bar that is told how much is done."""
-
-    def __init__(self, bar: "tqdm[Any]") -> None:
-        self._bar = bar
-
-    def __call__(self, done: int, note: str = "") -> None:
-        self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(done - self._bar.n)
-
-
-@contextlib.contextmanager
-def _bar(unit: str, total: int) -> Iterator[_Bar]:
-    with tqdm(total=total, desc=unit, file=sys.stderr, mininterval=0.5, dynamic_ncols=True) as bar:
-        yield _Bar(bar)
-
-
-@contextlib.contextmanager
-def _stages() -> Iterator[Any]:
-    """A bar for each stage of a run."""
-    bars: dict[str, Any] = {}
-
-    def watch(stage: str, done: int, total: int, note: str = "") -> None:
-        if stage not in bars:
-            for bar in bars.values():
-                bar.close()
-            bars[stage] = tqdm(total=total, desc=stage, file=sys.stderr, mininterval=0.5, dynamic_ncols=True)
-        _Bar(bars[stage])(done, note)
-
-    try:
-        yield watch
-    finally:
-        for bar in bars.values():
-            bar.close()
+    return do_job(JOBS, __doc__ or "", list(sys.argv[1:] if arguments is None else arguments))
 
 
 def _population(name: str, devices: str) -> Any:
@@ -767,11 +567,11 @@ def _population(name: str, devices: str) -> Any:
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from error
     else:
-        _known("population", name, POPULATIONS)
+        known("population", name, POPULATIONS)
         population = POPULATIONS[name]
     if not devices:
         return population
-    chosen = _list("vendor", devices, VENDORS)
+    chosen = names_in("vendor", devices, VENDORS)
     return dataclasses.replace(population, vendor_shares={device: 1 / len(chosen) for device in chosen})
 
 
@@ -781,20 +581,6 @@ def _shard(shard: str, people: int) -> tuple[int, int]:
     if not found or not 1 <= int(found[1]) <= int(found[2]) <= people:
         raise UsageError(f"shard {shard!r} is not i/n with 1 <= i <= n <= {people} people")
     return int(found[1]), int(found[2])
-
-
-def _pairs(text: str) -> dict[str, str] | None:
-    """Pairs such as "a=b,c=d" as a mapping; None if empty."""
-    if not text:
-        return None
-    pairs = [part.split("=") for part in text.split(",")]
-    if any(len(pair) != 2 for pair in pairs):
-        raise UsageError(f"map {text!r} is not column=signal pairs, comma-separated")
-    for side, names in zip(("column", "signal"), zip(*pairs, strict=True), strict=True):
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UsageError(f"map {text!r}: {side} {twice!r} stands twice")
-    return dict(pairs)
 
 
 def strangers(dataset: Any, model: Path) -> Any:
@@ -832,27 +618,6 @@ def _model_folder(out: Path) -> None:
     if foreign:
         raise UsageError(f"{out}: holds {foreign[0]}; expected a new folder or an interrupted run's")
     out.mkdir(parents=True, exist_ok=True)
-
-
-def _list(what: str, text: str, among: Any) -> list[str]:
-    """Names separated by commas, each known and once."""
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        _known(what, name, among)
-        if names.count(name) > 1:
-            raise UsageError(f"{what} {name!r} stands twice")
-    return names
-
-
-def _known(what: str, name: str, among: Any) -> None:
-    if name not in among:
-        raise UsageError(f"{what} {name!r} is unknown, expected one of {', '.join(sorted(among))}")
-
-
-def _at_least_one(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise UsageError(f"{name} {count} is below 1")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import commandline
 import everywear
 from federated.presets import TINY
 from simulator.dataset import open_dataset
+from simulator.engines import WorkerLostError
 from tests.test_layout import ROOT
 
 Said = pytest.CaptureFixture[str]
@@ -58,7 +61,7 @@ def test_an_interrupted_simulation_goes_on(tmp_path: Path, capsys: Said) -> None
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(everywear._Bar, "__call__", interrupt)
+        patch.setattr(commandline.Bar, "__call__", interrupt)
         assert everywear.main(command) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
@@ -340,12 +343,23 @@ def test_an_interrupt_is_130_and_the_same_command_goes_on(people: Path, tmp_path
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(everywear._Bar, "__call__", interrupt)
+        patch.setattr(commandline.Bar, "__call__", interrupt)
         assert everywear.main(command) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
     assert everywear.main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 120
     assert everywear.main(command) == 2  # finished: nothing is overwritten
+
+
+def test_lost_workers_are_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    def lose(*_: object) -> Iterator[int]:
+        raise WorkerLostError("workers were killed 4 times in a row; 3 tasks are left")
+        yield 0
+
+    monkeypatch.setattr("simulator.engines.Processes.run", lose)
+    command = ["simulate", "--people", "4", "--days", "1", "--workers", "2", "--out", str(tmp_path / "ds")]
+    assert everywear.main(command) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("everywear: workers were killed 4 times")
 
 
 @pytest.mark.parametrize("job", list(everywear.JOBS))
