@@ -169,14 +169,14 @@ class Sport(NamedTuple):
 
 SPORTS: Final[dict[Activity, Sport]] = {
     #                                                 min   effort steps  days   logged women ageing early late wkend
-    Activity.WALKING: Sport(Place.OUTDOORS, Shape.STEADY, 30.0, 0.30, 104.0, 0.100, 0.75, 0.52, 0.010, 0.24, 0.50, 1.2),
-    Activity.RUNNING: Sport(Place.OUTDOORS, Shape.STEADY, 34.0, 0.68, 160.0, 0.025, 0.8, 0.45, -0.025, 0.44, 0.47, 1.2),
-    Activity.BIKING: Sport(Place.OUTDOORS, Shape.STEADY, 55.0, 0.51, 5.0, 0.022, 0.62, 0.36, -0.004, 0.22, 0.60, 1.6),
+    Activity.WALKING: Sport(Place.OUTDOORS, Shape.STEADY, 30.0, 0.30, 104.0, 0.100, 0.65, 0.52, 0.010, 0.24, 0.50, 1.2),
+    Activity.RUNNING: Sport(Place.OUTDOORS, Shape.STEADY, 34.0, 0.71, 160.0, 0.026, 0.8, 0.45, -0.025, 0.44, 0.47, 1.2),
+    Activity.BIKING: Sport(Place.OUTDOORS, Shape.STEADY, 55.0, 0.51, 5.0, 0.026, 0.55, 0.36, -0.004, 0.22, 0.60, 1.6),
     Activity.SWIMMING: Sport(Place.POOL, Shape.STEADY, 42.0, 0.49, 8.0, 0.012, 0.72, 0.55, 0.005, 0.36, 0.50, 1.2),
     Activity.ELLIPTICAL: Sport(Place.GYM, Shape.STEADY, 32.0, 0.50, 120.0, 0.007, 0.02, 0.60, 0.0, 0.28, 0.55, 1.0),
-    Activity.HIIT: Sport(Place.GYM, Shape.INTERVALS, 32.0, 0.56, 50.0, 0.010, 0.20, 0.55, -0.025, 0.28, 0.55, 0.9),
-    Activity.STRENGTH: Sport(Place.GYM, Shape.SETS, 44.0, 0.30, 18.0, 0.018, 0.10, 0.50, -0.010, 0.27, 0.55, 1.0),
-    Activity.WEIGHTLIFTING: Sport(Place.GYM, Shape.SETS, 55.0, 0.27, 14.0, 0.027, 0.09, 0.38, -0.016, 0.24, 0.58, 0.9),
+    Activity.HIIT: Sport(Place.GYM, Shape.INTERVALS, 32.0, 0.56, 50.0, 0.013, 0.20, 0.55, -0.025, 0.28, 0.55, 0.9),
+    Activity.STRENGTH: Sport(Place.GYM, Shape.SETS, 44.0, 0.30, 18.0, 0.018, 0.06, 0.50, -0.010, 0.27, 0.55, 1.0),
+    Activity.WEIGHTLIFTING: Sport(Place.GYM, Shape.SETS, 55.0, 0.27, 14.0, 0.027, 0.12, 0.38, -0.016, 0.24, 0.58, 0.9),
     Activity.HIKING: Sport(Place.OUTDOORS, Shape.STEADY, 120.0, 0.38, 88.0, 0.007, 0.7, 0.50, 0.005, 0.3, 0.3, 5.0),
     Activity.YOGA: Sport(Place.HOME, Shape.STEADY, 44.0, 0.09, 2.0, 0.013, 0.5, 0.85, 0.0, 0.40, 0.46, 1.1),
     Activity.PILATES: Sport(Place.GYM, Shape.STEADY, 44.0, 0.13, 3.0, 0.005, 0.5, 0.87, 0.005, 0.35, 0.50, 0.8),

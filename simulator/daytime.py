@@ -21,8 +21,8 @@ from simulator.population import Person
 from simulator.traits import logistic, pick
 
 LOGGED_WALK_MINUTES: Final = 10  # minutes: shortest walk that trackers log by themselves (Fitbit SmartTrack, 10-15)
-EXERCISE_WALK_MINUTES: Final = 42.0  # minutes, from which a walk for its own sake is exercise: 5 % of days (ATUS)
-DAWDLES: Final = 0.35  # share of walks at no hurry, with a dog, a pram or a friend: judgement
+EXERCISE_WALK_MINUTES: Final = 48.0  # minutes, from which a walk for its own sake is exercise: 5 % of days (ATUS)
+DAWDLES: Final = 0.30  # share of walks at no hurry, with a dog, a pram or a friend: judgement
 RECKONED: Final = 12.0  # minutes, SD by which an entry by hand misses the start of what was done: judgement
 FORGETS_TO_STOP: Final = 0.12  # share of tracked bouts that go on for a while after the end: judgement
 
@@ -42,15 +42,15 @@ class Mood(NamedTuple):
 
 
 MOODS: Final = {  # all but the odds judgement
-    "content": Mood(0.285, -0.03, 0.30, 0.5, 1.0, 0.7, 0.9, 1.0, 1.2),
-    "frustrated": Mood(0.098, 0.22, -0.55, 0.4, 1.4, 2.0, 0.7, 0.6, 0.7),
-    "excited": Mood(0.063, 0.26, 0.45, 1.6, 1.5, 0.3, 0.4, 0.8, 3.5),
-    "calm": Mood(0.43, -0.14, 0.15, -1.5, 0.65, 0.25, 2.2, 2.4, 0.6),
-    "stressed": Mood(0.145, 0.36, -0.55, -0.3, 1.2, 2.6, 0.7, 0.3, 0.7),
+    "content": Mood(0.30, -0.03, 0.30, 0.4, 1.0, 0.6, 0.8, 1.0, 1.2),
+    "frustrated": Mood(0.112, 0.24, -0.55, 1.4, 1.7, 1.5, 0.7, 0.7, 0.7),
+    "excited": Mood(0.063, 0.26, 0.45, 2.0, 1.6, 0.3, 0.3, 0.8, 4.0),
+    "calm": Mood(0.43, -0.14, 0.15, -1.8, 0.6, 0.25, 2.4, 2.6, 0.6),
+    "stressed": Mood(0.135, 0.38, -0.55, -1.0, 1.1, 2.8, 0.6, 0.25, 0.6),
 }
 MOODS_A_DAY: Final = (0.62, 0.20, 0.06)  # share of days with a mood in the diary, with a second and a third: judgement
-MOOD_STAYS: Final = 0.45  # share of a day's entries that repeat the mood of the day: judgement
-MOOD_REACHES: Final = 75.0  # minutes, for which a mood holds before and after it is told: judgement
+MOOD_STAYS: Final = 0.40  # share of a day's entries that repeat the mood of the day: judgement
+MOOD_REACHES: Final = 100.0  # minutes, for which a mood holds before and after it is told: judgement
 MOOD_LIVENS: Final = 0.22  # ln(activity) of a day per unit of its mood's tilt: 1,000 steps for happy days (LifeSnaps)
 USUAL_MOOD: Final = 2.5  # factor on the odds of the mood that somebody mostly tells: judgement
 DOSES: Final = ((0.28, "low"), (0.83, "moderate"), (1.0, "high"))  # of 0.9 g/kg: 0.25, 0.75 (Pietila et al. 2018)
@@ -130,7 +130,7 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
         work_end=office[1],
         work_place=int(Place.HOME if person.commute_by == "home" else Place.WORK),
         work_on_feet=min(person.work_on_feet * active**0.2 + 0.04, 0.9),
-        leisure_on_feet=0.82 * CHORES_BY_HOUR * (active**0.6),
+        leisure_on_feet=0.76 * CHORES_BY_HOUR * (active**0.6),
         idleness=min(0.62 + 0.5 * today.fever, 0.95),
         # the same task takes a larger share of a smaller reserve: Compendium METs over VO2max
         lightness=math.pow(32.0 / person.vo2max_ml_kg_min, 0.7),
@@ -323,7 +323,7 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
     """Perhaps a walk for its own sake, one in the lunch break, and short ones over the day."""
     level = active * (STUDENT_WALKING if person.work == "student" else 1.0)
     waking = canvas.end - canvas.start
-    own, noon = dice.u() < 0.68 * level, dice.u() < 0.30 * level
+    own, noon = dice.u() < 0.85 * level, dice.u() < 0.30 * level
     if own:  # share of days with a walk for its own sake: LifeSnaps logs 0.35 a day
         u_when = dice.u()
         begin = canvas.start + 45.0 + (waking - 150.0) * u_when
@@ -331,7 +331,7 @@ def _walks(canvas: Canvas, person: Person, office: tuple[float, float], active: 
             begin = office[1] + 20.0 + 130.0 * u_when
         wanted = canvas.next_free(begin, 25.0)
         if wanted is not None:
-            length = min(24.0 * math.exp(0.45 * dice.z()), 100.0)
+            length = min(26.0 * math.exp(0.45 * dice.z()), 100.0)
             share, noticed = _gait(dice), dice.u() < walks_noticed(person)
             if canvas.free(wanted, length):
                 where = canvas.span(wanted, length)
@@ -374,7 +374,7 @@ def _nap(canvas: Canvas, person: Person, today: Circumstances, dice: _Dice) -> N
     u_any, u_block, z_clock, z_length = dice.u(), dice.u(), dice.z(), dice.z()
     chance = person.naps * (0.45 if today.works else 1.4) + 0.5 * today.fever
     # shares of nap time by clock: 9-11 h 0.34, 13-15 h 0.14, 15-17 h 0.19, 17-19 h 0.22 (norms nap_clock_*)
-    clock = 605.0 if u_block < 0.40 else 835.0 if u_block < 0.55 else 965.0 if u_block < 0.80 else 1075.0
+    clock = 605.0 if u_block < 0.37 else 835.0 if u_block < 0.55 else 965.0 if u_block < 0.80 else 1075.0
     if today.duty[1] > 1440.0:
         chance, clock = 0.6, today.duty[0] - 220.0  # judgement: most sleep before their first night
     begin, length = clock + 30.0 * z_clock, min(max(42.0 * math.exp(0.45 * z_length), 12.0), 120.0)

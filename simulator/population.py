@@ -94,6 +94,7 @@ class Person:
     weeks_off_per_year: float = 0.0  # expected times the watch rests for one to four weeks
     phone_away_per_year: float = 0.0  # expected times the watch meets no phone for days
     quits_per_year: float = 0.0  # hazard of never wearing the watch again
+    wear_and_tear: float = 1.0  # factor on how often a sensor of the watch breaks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,17 +217,20 @@ def _overlap(start: int, length: int) -> tuple[slice, slice]:
 
 
 def _diary(evening: Waking, last: Night, waking: Waking, coming: Night) -> tuple[Event, ...]:
-    """The events that touch the day's 1,440 minutes, in order of their start."""
+    """The events that touch the day's 1,440 minutes, in order of their start, and all stages of the night that ends.
+
+    A sleep belongs to the day on which it ends, so its first hours stand with that day too, though before midnight.
+    """
     day = MINUTES_PER_DAY
     events = [Event("sleep", "main", last.times.onset, last.times.rise)]
     events.append(Event("sleep", "main", coming.times.onset + day, coming.times.rise + day))
     events += [Event(e.kind, e.label, e.start_minute - day, e.end_minute - day) for e in evening.events]
     events += waking.events
-    events += [Event("stage", _STAGES[code], begin, end) for begin, end, code in last.spells.tolist() if end > 0]
     events += [
         Event("stage", _STAGES[code], begin + day, end + day)
         for begin, end, code in coming.spells.tolist()
         if begin < 0
     ]
     touching = [event for event in events if event.end_minute > 0 and event.start_minute < day]
+    touching += [Event("stage", _STAGES[code], begin, end) for begin, end, code in last.spells.tolist()]
     return tuple(sorted(touching, key=attrgetter("start_minute", "end_minute", "kind")))
