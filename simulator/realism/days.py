@@ -16,6 +16,7 @@ from simulator.recording import Event, Recording
 from simulator.signals import INDEX, MINUTES_PER_DAY
 
 RHR_ABOVE_SLEEP_BPM: Final = 3.5  # vendor resting heart rate over mean sleeping heart rate (norms, hr_nrem_minus_rhr)
+CADENCES: Final = 241  # steps a minute told apart: from none to four a second
 ACTIVE_STEPS: Final = 70  # a minute, from which Fitbit calls half of them moderate or more; computed on Fitabase [1]
 ACTIVE_SHARE_OF_MAX: Final = 0.64  # of maximal heart rate, where moderate exercise begins (ACSM guidelines, 10th ed.)
 STABLE_MINUTES: Final = 5  # whose lowest mean is a lowest stable heart rate; judgement after Speed et al. 2023
@@ -49,22 +50,17 @@ def day_of(recording: Recording, states: dict[str, Mask], age_years: float) -> d
     return day | _night(recording, heart_rate) | _stages(recording, heart_rate) | _naps(recording)
 
 
+def cadences(steps: Minutes, awake: Mask) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """How many minutes awake have so many steps: int64 [CADENCES]; what is faster counts with the last."""
+    counted = steps[awake & ~np.isnan(steps)].astype(np.int64)
+    return np.bincount(np.clip(counted, 0, CADENCES - 1), minlength=CADENCES)
+
+
 def _cadence(steps: Minutes, states: dict[str, Mask]) -> dict[str, float]:
     there = steps[~np.isnan(steps)]
-    awake = steps[states["awake"] & ~np.isnan(steps)]
     best = np.sort(there)[-30:]
-    bands = {
-        "0": (0, 1),
-        "1-59": (1, 60),
-        "60-79": (60, 80),
-        "80-99": (80, 100),
-        "100-119": (100, 120),
-        "ge120": (120, 999),
-    }
-    counts = {f"cadence_{name}": float(((awake >= low) & (awake < high)).sum()) for name, (low, high) in bands.items()}
-    if not states["awake"].any():
-        counts = dict.fromkeys(counts, np.nan)
-    return counts | {
+    return {
+        "any_awake": float(states["awake"].any()),
         "best_minute_cadence_per_day": float(best[-1]) if len(best) else np.nan,
         "mean_cadence_of_best_30_min": float(best.mean()) if len(best) == 30 else np.nan,
     }

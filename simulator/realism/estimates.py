@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.realism import difficulty
+from simulator.realism.contrasts import between_people, within_people
 from simulator.realism.events import bout_sample, days_after, days_with, moods
 from simulator.realism.minute_estimates import is_of_minutes, of_epochs, of_minutes, ratio_of_medians
-from simulator.realism.norms import Norm, choose_people, contrast, group
+from simulator.realism.norms import Norm, choose_people, contrast, names_people
 from simulator.realism.observing import Observations
-from simulator.realism.quantities import PERSON_QUANTITIES, POOLED, day_sample, person_sample
+from simulator.realism.quantities import POOLED, day_sample, of_person, person_sample
 from simulator.realism.question import Estimate, Question, number
 from simulator.realism.standards import OF_QUANTITY, cohort_weights
 from simulator.realism.statistics import (
@@ -20,7 +21,6 @@ from simulator.realism.statistics import (
     NotComputableError,
     Rows,
     Sample,
-    adjusted_difference,
     lag1_of_days,
     mean,
     mode_hour,
@@ -32,9 +32,9 @@ from simulator.realism.statistics import (
     sample,
     slope,
     spearman,
-    standardised_difference,
 )
 from simulator.realism.windows import WINDOW_MINUTES, GapScores
+from simulator.signals import INDEX, N_SIGNALS
 
 MIN_DAYS: Final = 5  # of a person, for their spread from day to day
 
@@ -48,15 +48,22 @@ _CALLED: Final = {"wear_hours_Sunday_over_weekday": ("hours_per_day_with_hr", "S
 _DIARY: Final = re.compile(r"day_with_(\w+)")
 
 _WHY_NOT: Final = (
-    (r"mims|enmo|acceleration|mg$", "recordings hold no such measure of acceleration"),
-    (r"eda_peaks", "a minute is too long for single responses of the skin"),
-    (r"pulse|fever|luteal", "no clinic, cycle or thermometer is recorded"),
-    (r"self_reported_sleep|prevalence|symptoms|disorder", "no such questionnaire or measurement"),
-    (r"time_constant|time_to_stable|_vo2r", "needs heart rate by the second or a known load"),
-    (r"_met|energy_cost", "energy is not recorded"),
+    (r"mims", "MIMS units are sums of raw acceleration over a band that recordings do not keep"),
+    (r"enmo|acceleration", "recordings keep features of high-passed acceleration, not its excess over gravity"),
+    (r"eda_peaks", "recordings hold a level a minute; a single response of the skin lasts seconds"),
+    (r"seated_.*pulse|seated_pulse", "a pulse read once, seated in a clinic, is no reading of a watch"),
+    (r"sleep_pulse|luteal", "nobody's cycle is recorded"),
+    (r"fever", "body temperature is not recorded"),
+    (r"prevalence_measured", "blood pressure is measured in a clinic; people say here whether they were told of it"),
+    (r"self_reported|symptoms|disorder", "people's answers to this questionnaire are not recorded"),
+    (r"time_constant", "seconds matter, and recordings hold minutes"),
+    (r"_vo2r", "oxygen uptake is not recorded"),
+    (r"_mets|energy_cost", "energy spent is measured with a mask; no watch records it"),
     (r"ambient", "the air's temperature is not recorded"),
-    (r"swing|over_2y", "needs two years of a person"),
-    (r"pressure_change", "recordings hold the spread of pressure, not its course"),
+    (r"swing|over_2y", "two years of a person are asked for"),
+    (r"pressure_change", "recordings hold the spread of pressure in a minute, not its course"),
+    (r"circadian", "heart rate without activity is not recorded apart"),
+    (r"shower", "why a watch was off is told as off the wrist or charging, not as washing"),
 )
 
 
@@ -127,15 +134,22 @@ class Estimator:
     def _baseline(self, asked: Question, *, inside: bool, metric: str) -> Rows:
         """Error of filling a blanked gap by a simple rule, in z units, averaged over signals (norms, ``lsm_*``)."""
         method, gap = asked.keys.pop("method", ""), int(number(asked.keys.pop("gap_min", "0")))
+        signal = asked.keys.pop("signal", "")
+        if signal and signal not in INDEX:
+            raise NotComputableError(f"signal {signal!r} is none of the {N_SIGNALS}")
         if not 0 < gap < WINDOW_MINUTES - 2:
             raise NotComputableError(f"gap of {gap} min does not fit a window of {WINDOW_MINUTES}")
         if not len(self.seen.windows):
             raise NotComputableError("no window of five hours")
-        scores = self.scores.of(gap, method, inside=inside)[("mae", "mse").index(metric)]
-        there = np.isfinite(scores)
-        score = np.where(there, scores, 0).sum(axis=1) / there.sum(axis=1)  # over the signals that the set has
-        values = sample(score, self.seen.window_person).of_people(asked.keep)
-        return mean(asked.enough(values), asked.counts)
+        rows = []
+        for rule in method.split("/"):  # "linear/mean" is a ratio
+            scores = self.scores.of(gap, rule, inside=inside)[("mae", "mse").index(metric)]
+            scores = scores[:, [INDEX[signal]]] if signal else scores
+            there = np.isfinite(scores)
+            score = np.where(there, scores, 0).sum(axis=1) / there.sum(axis=1)  # over the signals that the set has
+            values = sample(score, self.seen.window_person).of_people(asked.keep)
+            rows.append(mean(asked.enough(values), asked.counts))
+        return rows[0] if len(rows) == 1 else np.asarray(rows[0] / rows[1])
 
 
 def _accuracy(asked: Question, model: str) -> Rows:
@@ -176,9 +190,12 @@ def _values(asked: Question, quantity: str) -> tuple[Sample, bool]:
     values = person_sample(quantity, asked.seen, asked.keys)
     if values is not None:
         return values, False
-    raise NotComputableError(
-        next((why for pattern, why in _WHY_NOT if re.search(pattern, quantity)), "recordings do not tell it")
-    )
+    raise NotComputableError(_why_not(quantity))
+
+
+def _why_not(quantity: str) -> str:
+    named = quantity.replace("_", " ")
+    return next((why for pattern, why in _WHY_NOT if re.search(pattern, quantity)), f"recordings do not tell {named}")
 
 
 def _on_days(asked: Question, values: Sample) -> Sample:
@@ -215,12 +232,9 @@ def _statistic(asked: Question, values: Sample, *, pooled: bool) -> Rows:
     name, counts = asked.norm.statistic, asked.counts
     if match := re.fullmatch(r"(.+)_of_person_days", name):
         return reducer(match[1])(values, counts)
-    if re.fullmatch(r"sd_within_person(_between_days)?", name):
-        own = person_spread(values, lambda own: float(own.std(ddof=1)), MIN_DAYS)
-        return quantile(asked.enough(own), counts, 0.5)
-    if name == "cv_within_person_between_nights":
-        own = person_spread(values, lambda own: float(own.std(ddof=1) / own.mean()), MIN_DAYS)
-        return quantile(asked.enough(own), counts, 0.5)
+    if match := re.fullmatch(r"(sd|cv)_within_person(_between_(days|nights))?", name):
+        spreads = {"sd": lambda own: own.std(ddof=1), "cv": lambda own: own.std(ddof=1) / own.mean()}
+        return quantile(asked.enough(person_spread(values, spreads[match[1]], MIN_DAYS)), counts, 0.5)
     if name == "lag1_day_autocorrelation":
         if asked.norm.quantity == "resting_hr":
             raise NotComputableError(
@@ -254,10 +268,8 @@ def _of_all(name: str, values: Sample, counts: Counts) -> Rows:
 
 def _contrast(asked: Question, values: Sample) -> Rows:
     left, right, operator = contrast(asked.keys.pop("contrast"))
-    one = group(left, asked.seen)
-    if one is not None:
-        other = group(right, asked.seen)
-        return _between_people(asked, values, one, ~one if other is None else other, operator)
+    if names_people(left):
+        return between_people(asked, person_means(values), left, right, operator)
     if not len(values.row):
         raise NotComputableError(f"contrast {left} with {right} is not known for {asked.norm.quantity}")
     asked.keys.pop("within_person", None)
@@ -272,7 +284,7 @@ def _contrast(asked: Question, values: Sample) -> Rows:
     asked.enough(b)
     if asked.norm.statistic == "ratio_of_means":
         return mean(a, asked.counts) / mean(b, asked.counts)
-    return _within_people(asked, person_means(a), person_means(b), operator)
+    return within_people(asked, person_means(a), person_means(b), operator)
 
 
 def _told_otherwise(asked: Question, left: str) -> NDArray[np.bool_]:
@@ -289,47 +301,6 @@ def _after_alcohol(asked: Question) -> NDArray[np.bool_]:
         )
     except NotComputableError:
         raise NotComputableError("alcohol is not recorded") from None
-
-
-def _between_people(
-    asked: Question, values: Sample, one: NDArray[np.bool_], other: NDArray[np.bool_], operator: str
-) -> Rows:
-    means, counts = person_means(values), asked.counts
-    a, b = asked.enough(means.of_people(one)), asked.enough(means.of_people(other))
-    if "adjusted" in asked.keys:
-        covariates = _covariates(asked)
-        both = means.of_people((one | other) & np.isfinite(covariates).all(axis=1))
-        found = adjusted_difference(both, one, covariates, counts)
-        if operator == "/":  # the ratio at the others' mean level
-            level = mean(b, counts)
-            return (level + found) / level
-        return found
-    if asked.norm.statistic in ("hedges_g", "cohens_d"):
-        return standardised_difference(a, b, counts)
-    middle = reducer("median" if asked.norm.statistic.startswith("median") else "mean")
-    if operator == "/":
-        return middle(a, counts) / middle(b, counts)
-    return middle(a, counts) - middle(b, counts)
-
-
-def _covariates(asked: Question) -> NDArray[np.float64]:
-    columns = {"age": "age_years", "bmi": "bmi_kg_m2"}
-    table = []
-    for name in asked.keys.pop("adjusted").split(","):
-        column = columns.get(name, name)
-        if column not in asked.seen.people:
-            raise NotComputableError(f"people.parquet has no column {column!r}")
-        facts = asked.seen.people[column]
-        table.append(facts == "male" if name == "sex" else facts)
-    return np.column_stack([np.asarray(column, dtype=np.float64) for column in table])
-
-
-def _within_people(asked: Question, a: Sample, b: Sample, operator: str) -> Rows:
-    """Mean or median over people of each one's difference or ratio."""
-    people, i, j = np.intersect1d(a.person, b.person, return_indices=True)
-    own = a.values[i] / b.values[j] if operator == "/" else a.values[i] - b.values[j]
-    middle = "median" if asked.norm.statistic.startswith("median") else "mean"
-    return reducer(middle)(asked.enough(sample(own, people)), asked.counts)
 
 
 # ---------------------------------------------------------------------------------------------------------- relations
@@ -354,12 +325,16 @@ def _line(asked: Question) -> Rows:
     return (middles[1] - steep * middles[0]) * factor
 
 
+def _of_each(asked: Question, name: str) -> Sample:
+    values = of_person(name, asked.seen)
+    if values is None:
+        raise NotComputableError(_why_not(name))
+    return values.of_people(asked.keep)
+
+
 def _two(asked: Question, x: str, y: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Two values a person, of those who have both."""
-    for name in (x, y):
-        if name not in PERSON_QUANTITIES:
-            raise NotComputableError(f"recordings do not tell {name}")
-    a, b = (PERSON_QUANTITIES[name](asked.seen).of_people(asked.keep) for name in (x, y))
+    a, b = (_of_each(asked, name) for name in (x, y))
     people, i, j = np.intersect1d(a.person, b.person, return_indices=True)
     asked.enough(sample(a.values[i], people))
     return a.values[i], b.values[j], people

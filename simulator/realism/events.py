@@ -24,12 +24,19 @@ _LABELS: Final = {
     "run": "running",
     "bike": "biking",
     "swim": "swimming",
+    "hike": "hiking",
+    "cycling": "biking",
+    "jogging": "running",
+    "rowing": "rowingmachine",
+    "dance": "aerobicsdance",
+    "highintensityintervaltraining": "hiit",
     "strengthtraining": "strength",
 }
 _CAN_BE_LOGGED: Final = frozenset(activity.name.lower().replace("_", "") for activity in Activity)
 _GROUPS: Final[Mapping[str, frozenset[str]]] = {  # classes of trackers and diaries -> ours that fall under them
     # Fitbit's word for training that it has no other word for
     "workout": frozenset({"strength", "weightlifting", "rowingmachine", "stairclimber", "spinning"}),
+    "weights": frozenset({"strength", "weightlifting"}),
     "circuittraining": frozenset({"hiit"}),
     "aerobicworkout": frozenset({"aerobicsdance", "hiit", "martialarts"}),  # Fitbit SmartTrack: dance, cardio kickbox
     "aerobics": frozenset({"aerobicsdance"}),
@@ -72,6 +79,38 @@ def hours(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def a_range(text: str) -> tuple[float, float]:
+    """Bounds [low, high) of "5-6", "lt5" or "ge9".
+
+    >>> a_range("5-6"), a_range("lt5"), a_range("ge9")
+    ((5.0, 6.0), (-inf, 5.0), (9.0, inf))
+
+    Raises:
+        NotComputableError: If it is something else.
+    """
+    if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
+        return float(match[1]), float(match[2])
+    if match := re.fullmatch(r"(lt|ge)([\d.]+)", text):
+        return (-np.inf, float(match[2])) if match[1] == "lt" else (float(match[2]), np.inf)
+    raise NotComputableError(f"{text!r} is no range; known are 5-6, lt5 and ge9")
+
+
+def whole_range(text: str, end: int) -> tuple[int, int]:
+    """First whole number of a range and the one after its last: "60-79" holds both, "0" is itself.
+
+    >>> whole_range("60-79", 241), whole_range("0", 241), whole_range("ge120", 241)
+    ((60, 80), (0, 1), (120, 241))
+
+    Raises:
+        NotComputableError: If it is no range of whole numbers.
+    """
+    if re.fullmatch(r"\d+", text):
+        return int(text), int(text) + 1
+    low, high = a_range(text)
+    last = high + 1 if "-" in text else high
+    return int(max(low, 0)), int(min(last, end))
+
+
 def needs_reasons(seen: Observations) -> None:
     """Refuse a dataset that does not tell why minutes are missing.
 
@@ -94,17 +133,21 @@ def bouts_of(seen: Observations, kind: str) -> pd.DataFrame:
     return bouts
 
 
-def exercise_of(seen: Observations) -> pd.DataFrame:
+def exercise_of(seen: Observations, labels: Collection[str] | None = None) -> pd.DataFrame:
     """Deliberate exercise, logged or not, as a diary would tell it; without one, what was logged but walks.
 
-    Walks log themselves, so that a log alone does not tell which were for exercise.
+    Args:
+        seen: What the dataset shows.
+        labels: Of which one will be looked for.
 
     Raises:
-        NotComputableError: If there is neither.
+        NotComputableError: If there is neither, or walks are looked for without a diary: walks log themselves.
     """
     done = seen.bouts[seen.bouts["kind"] == "exercise"]
     if len(done):
         return done
+    if labels is not None and "walking" in labels:
+        raise NotComputableError("walks log themselves, and no diary tells which were for exercise")
     logged = bouts_of(seen, "activity")
     return logged[logged["label"] != "walking"]
 
@@ -234,7 +277,8 @@ def in_hours(hour: "pd.Series[float]", first: float, last: float) -> "pd.Series[
 
 def _female_share(seen: Observations, keys: Keys) -> Sample:
     """1 for a woman, 0 for a man, of those who do it on a day."""
-    labels, bouts = activity_labels(seen, asked(keys, "activity")), exercise_of(seen)
+    labels = activity_labels(seen, asked(keys, "activity"))
+    bouts = exercise_of(seen, labels)
     if "sex" not in seen.people:
         raise NotComputableError("people.parquet has no column 'sex'")
     days = bouts[bouts["label"].isin(list(labels))].drop_duplicates("day_row")

@@ -8,7 +8,7 @@ cannot tell says why.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +18,12 @@ from simulator.dataset import Dataset
 from simulator.realism.estimates import Estimator
 from simulator.realism.fingerprint import Fingerprint, fingerprint
 from simulator.realism.minute_estimates import wanted
-from simulator.realism.norms import Norm, read_norms
+from simulator.realism.norms import COHORT_POPULATIONS, Norm, read_norms
 from simulator.realism.observing import Observations, observe
 from simulator.realism.profiles import Profiles
-from simulator.realism.statistics import NotComputableError, resampled_people
+from simulator.realism.question import Estimate
+from simulator.realism.remarks import read_remarks
+from simulator.realism.statistics import NobodyError, NotComputableError, resampled_people
 from simulator.realism.windows import GapScores
 from simulator.recording import Reason
 from simulator.signals import NAMES
@@ -42,7 +44,10 @@ class Row:
         low, high: The norm's band.
         value: The published number.
         verdict: "pass" if interval and band touch.
+        miss: How far the number lies outside the band, in half-widths of it: above it positive, below it negative, 0
+            inside; None if not computable.
         note: Why not computable, or how to read the number.
+        remark: A sentence on why it fails, from ``remarks.csv``; empty unless it does.
         confidence: FOUND (seen in the source) or RECALL.
     """
 
@@ -57,7 +62,9 @@ class Row:
     high: float
     value: float
     verdict: Verdict
+    miss: float | None
     note: str
+    remark: str
     confidence: str
 
 
@@ -109,13 +116,34 @@ class Realism:
                 numbers = f"{row.simulated:.4g} ({row.interval[0]:.4g} to {row.interval[1]:.4g})"
             band = f"{row.low:g} to {row.high:g} {row.unit}"
             verdict = row.verdict.replace("_", " ")
-            lines.append(f"{verdict:15}{row.id:36}{numbers:34}{band:34}{row.note}".rstrip())
+            about = "; ".join(part for part in (_how_far(row), row.note) if part)
+            lines.append(f"{verdict:15}{row.id:40}{numbers:36}{band:40}{about}".rstrip())
+            if row.remark:
+                lines.append(f"{'':15}{row.remark}")
         if self.generative is not None:
             lines += ["", self.generative.table()]
         return "\n".join(lines).rstrip() + "\n"
 
 
-def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int], None] | None = None) -> Realism:
+def _how_far(row: Row) -> str:
+    """In words, for a row that fails.
+
+    >>> _how_far(Row("x", "", "", "", "", 9.0, (8.5, 9.5), 2, 6, 4, "fail", 1.5, "", "", "FOUND"))
+    '1.5 half-widths above'
+    """
+    if row.verdict != "fail" or row.miss is None:
+        return ""
+    return f"{abs(row.miss):.1f} half-widths {'above' if row.miss > 0 else 'below'}"
+
+
+def judge(
+    dataset: Dataset,
+    norms: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+    *,
+    beside: Sequence[Dataset] = (),
+    remarks: Path | None = None,
+) -> Realism:
     """Hold a dataset against published norms.
 
     The dataset is read once; people are summarised as they pass, so that thousands fit in memory.
@@ -125,19 +153,21 @@ def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int],
             rows not computable, not wrong.
         norms: CSV with the columns of ``simulator/realism/norms.csv``; None: that file.
         progress: Called with the number of person-days read so far.
+        beside: Datasets of other people, asked in this order for rows about people of whom ``dataset`` has too few:
+            students, for example, or the very old. People of a cohort's own population answer for that cohort only.
+        remarks: CSV with the columns of ``simulator/realism/remarks.csv``; None: that file.
 
     Raises:
-        DataError: If the norms file cannot be read as one.
+        DataError: If the file of norms or of remarks cannot be read as one.
     """
-    asked = read_norms(norms)
-    seen = observe(dataset, wanted(asked), progress)
-    counts = resampled_people(len(seen.people))
-    scores = GapScores.of_windows(seen.windows)
-    estimator = Estimator(seen, counts, scores)
+    asked, sentences = read_norms(norms), read_remarks(remarks)
+    first = _estimator(dataset, asked, progress)
+    others = [_estimator(other, asked) for other in beside]
+    seen = first.seen
     return Realism(
-        rows=tuple(_judged(estimator, norm) for norm in asked),
+        rows=tuple(_judged(first, others, norm, sentences) for norm in asked),
         fingerprint=seen.heart,
-        generative=fingerprint(seen.windows, scores, seen.window_person, counts),
+        generative=fingerprint(seen.windows, first.scores, seen.window_person, first.counts),
         profiles=seen.profiles,
         missingness=_missingness(seen),
         people=len(seen.people),
@@ -145,15 +175,48 @@ def judge(dataset: Dataset, norms: Path | None = None, progress: Callable[[int],
     )
 
 
-def _judged(estimator: Estimator, norm: Norm) -> Row:
-    simulated, interval, notes = None, None, tuple[str, ...]()
+def _estimator(dataset: Dataset, asked: Sequence[Norm], progress: Callable[[int], None] | None = None) -> Estimator:
+    seen = observe(dataset, wanted(asked), progress)
+    return Estimator(seen, resampled_people(len(seen.people)), GapScores.of_windows(seen.windows))
+
+
+def _found(estimator: Estimator, others: Sequence[Estimator], norm: Norm) -> Estimate:
+    """The statistic, of the first of several sets of people that has those it is about.
+
+    Raises:
+        NotComputableError: With the first's reason, if none can tell.
+    """
+    try:
+        return _told(estimator, norm)
+    except NobodyError:
+        for other in others:
+            population = other.seen.population
+            if population in COHORT_POPULATIONS and not dict(norm.stratum).get("cohort", "").startswith(population):
+                continue
+            try:
+                found = _told(other, norm)
+            except NotComputableError:
+                continue
+            told_by = f"told by {found.people} people of the population {population or 'beside'}"
+            return replace(found, notes=(told_by, *found.notes))
+        raise
+
+
+def _told(estimator: Estimator, norm: Norm) -> Estimate:
+    found = estimator.estimate(norm)
+    if not np.isfinite(found.rows[0]):
+        raise NotComputableError("not defined on these recordings")
+    return found
+
+
+def _judged(estimator: Estimator, others: Sequence[Estimator], norm: Norm, remarks: Mapping[str, str]) -> Row:
+    simulated, interval, miss, notes = None, None, None, tuple[str, ...]()
     verdict: Verdict = "not_computable"
     try:
-        found = estimator.estimate(norm)
-        if not np.isfinite(found.rows[0]):
-            raise NotComputableError("not defined on these recordings")
+        found = _found(estimator, others, norm)
         simulated, interval, notes = float(found.rows[0]), found.interval(norm.statistic), found.notes
         verdict = "pass" if interval[0] <= norm.high and interval[1] >= norm.low else "fail"
+        miss = _miss(simulated, norm)
     except NotComputableError as error:
         notes = (str(error),)
     return Row(
@@ -168,9 +231,18 @@ def _judged(estimator: Estimator, norm: Norm) -> Row:
         high=norm.high,
         value=norm.value,
         verdict=verdict,
+        miss=miss,
         note="; ".join(notes),
+        remark=remarks.get(norm.id, "") if verdict == "fail" else "",
         confidence=norm.confidence,
     )
+
+
+def _miss(simulated: float, norm: Norm) -> float:
+    """How far outside the band, in half-widths; of a band without width, in its own size."""
+    half = (norm.high - norm.low) / 2 or abs(norm.high) or 1.0
+    outside = max(simulated - norm.high, 0.0) - max(norm.low - simulated, 0.0)
+    return outside / half
 
 
 def _missingness(seen: Observations) -> dict[str, Mapping[str, float] | Mapping[str, list[float]] | float]:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simulator.realism.contrasts import between_people
 from simulator.realism.days import NUMBERED
 from simulator.realism.minutes import MINUTE_QUANTITIES, NEEDS_STAGES, events_needed
-from simulator.realism.norms import Norm, motion_state, sides, state
+from simulator.realism.norms import Norm, contrast, motion_state, names_people, sides, state
 from simulator.realism.observing import EPOCH_COLUMNS, QUANTILES, Observations, Wanted
 from simulator.realism.quantities import resting_hr, sketch
 from simulator.realism.question import Question, number
@@ -104,9 +105,14 @@ def _asked(quantity: str, keys: dict[str, str]) -> tuple[str, tuple[str, ...]]:
         name, text = BETWEEN[quantity]
         return name, sides(text)[:2]
     name, usual = ("wrist_scl", "awake") if _BELOW.fullmatch(quantity) else HERE[quantity]
-    if "contrast" in keys:
+    if "contrast" in keys and not _of_groups(keys):
         return name, sides(keys["contrast"])[:2]
     return name, (_where(keys, usual),)
+
+
+def _of_groups(keys: dict[str, str]) -> bool:
+    """Whether the contrast of a stratum is of people, in one state, and not of two states."""
+    return "contrast" in keys and names_people(contrast(keys["contrast"])[0])
 
 
 def _where(keys: dict[str, str], usual: str) -> str:
@@ -139,11 +145,14 @@ def of_minutes(asked: Question) -> Rows:
         keys["contrast"] = BETWEEN[quantity][1]
     if "rmssd" in keys:
         return _at_level(asked, HERE[quantity][0])
-    if "contrast" in keys:
+    if "contrast" in keys and not _of_groups(keys):
         return _between_states(asked)
     name, usual = ("wrist_scl", "awake") if _BELOW.fullmatch(quantity) else HERE[quantity]
     where = _where(keys, usual)
     _known(asked.seen, name, where)
+    if "contrast" in keys:
+        left, right, operator = contrast(keys.pop("contrast"))
+        return between_people(asked, _middles(asked, name, where), left, right, operator)
     if "span" in keys:
         return _within_spans(asked, name, where)
     return _in_state(asked, name, where)

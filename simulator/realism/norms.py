@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from simulator.realism.minutes import is_state
 from simulator.realism.observing import Observations
-from simulator.realism.statistics import NotComputableError
+from simulator.realism.statistics import NobodyError, NotComputableError
 from simulator.recording import DataError
 from simulator.vendors import VENDORS
 
@@ -43,7 +43,10 @@ _NUMBERS: Final = ("age_years", "bmi_kg_m2")
 _AGE_TOLERANCE_YEARS: Final = 5.0  # a norm "at 40" is held against people of 35 to 45
 COHORT_POPULATIONS: Final = ("students",)  # cohorts that only people made from the population of that name express
 _NOT_WEARERS: Final = {"world_smartphone": "counted by phones in pockets; nobody here carries one"}
-_NOTED: Final = ("device", "place", "active_user")  # say where a norm comes from; nothing to choose by
+_NOTED: Final = ("place", "active_user")  # say where a norm comes from; nothing to choose by
+_DEVICES: Final = ("device", "vendor")  # pick people by what they wear, if it is one of ours; else say where from
+
+_LABORATORY: Final = frozenset({"stroop", "interview", "hyperventilation", "public_speaking_stress", "cold_pressor"})
 
 STATE_ALIASES: Final = {
     "sleep_all_stages": "sleep",
@@ -157,6 +160,10 @@ def state(name: str) -> str:
     Raises:
         NotComputableError: If no recording tells it.
     """
+    if name in _LABORATORY:
+        raise NotComputableError(
+            f"a task given in a laboratory ({name.replace('_', ' ')}); these people were given none"
+        )
     known = "&".join(STATE_ALIASES.get(part, part) for part in name.split("&"))
     if not is_state(known):
         raise NotComputableError(f"recordings do not tell the state {name!r}")
@@ -227,6 +234,7 @@ def choose_people(keys: dict[str, str], seen: Observations, notes: list[str]) ->
     """Who belongs to a stratum, by code; takes the keys it understands out of ``keys``.
 
     Raises:
+        NobodyError: If the cohort is of people made from another population.
         NotComputableError: If the dataset does not know what is asked of its people.
     """
     keep = np.ones(len(seen.people), dtype=np.bool_)
@@ -239,10 +247,12 @@ def choose_people(keys: dict[str, str], seen: Observations, notes: list[str]) ->
             if cohort in _NOT_WEARERS:
                 raise NotComputableError(_NOT_WEARERS[cohort])
             if wanted is not None and seen.population != wanted:
-                raise NotComputableError(f"needs people of the population {wanted!r}: judge some beside these")
+                raise NobodyError(f"needs people of the population {wanted!r}: judge some beside these")
             if wanted is None:
                 notes.append(f"everybody stands for {cohort}")
-        elif key in _NOTED:
+        elif key in _DEVICES and keys[key].lower() in VENDORS:
+            keep &= np.asarray(_known(seen, "vendor") == keys.pop(key).lower(), dtype=np.bool_)
+        elif key in _NOTED or key in _DEVICES:
             notes.append(f"norm from {key} {keys.pop(key)}")
     return keep
 
@@ -260,8 +270,29 @@ def _people_of(key: str, value: str, seen: Observations) -> NDArray[np.bool_]:
     return _between(_known(seen, "age_years"), *bounds)
 
 
-def group(name: str, seen: Observations) -> NDArray[np.bool_] | None:
-    """Who belongs to one side of a contrast between people, by code; None if it is not about people."""
+_A_SPAN: Final = re.compile(r"[\d.]+(-[\d.]+|\+)")
+
+
+def names_people(name: str) -> bool:
+    """Whether one side of a contrast is a group of people.
+
+    >>> names_people("F"), names_people("60+"), names_people("weekend")
+    (True, True, False)
+    """
+    known = any(name in names for names in (_SEXES, _CONDITIONS, _AGES, _BMIS))
+    return known or _A_SPAN.fullmatch(name) is not None
+
+
+def group(name: str, seen: Observations) -> NDArray[np.bool_]:
+    """Who belongs to one side of a contrast between people, by code.
+
+    Args:
+        name: A sex, a condition, a class of age or BMI, or a range of age ("60+", "18-39").
+        seen: What the dataset shows.
+
+    Raises:
+        NotComputableError: If it is no such group, or the dataset does not know what is asked of its people.
+    """
     if name in _SEXES:
         return np.asarray(_known(seen, "sex") == _SEXES[name], dtype=np.bool_)
     if name in _CONDITIONS:
@@ -270,7 +301,9 @@ def group(name: str, seen: Observations) -> NDArray[np.bool_] | None:
         return _between(_known(seen, "age_years"), *_AGES[name])
     if name in _BMIS:
         return _between(_known(seen, "bmi_kg_m2"), *_BMIS[name])
-    return None
+    if _A_SPAN.fullmatch(name):
+        return _between(_known(seen, "age_years"), *span(name, inclusive=True))
+    raise NotComputableError(f"recordings do not tell who is {name!r}")
 
 
 def _known(seen: Observations, column: str) -> "pd.Series[float]":

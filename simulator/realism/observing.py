@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from simulator.dataset import Dataset
 from simulator.realism.bouts import BOUT_COLUMNS, GAP_COLUMNS, bouts_of, gaps_of
-from simulator.realism.days import day_of, numbered
+from simulator.realism.days import CADENCES, cadences, day_of, numbered
 from simulator.realism.difficulty import Examples
 from simulator.realism.heart import LEAST_MINUTES, HeartSums, summary
 from simulator.realism.minutes import MINUTE_QUANTITIES, Mask, Minutes, seen, skin_temperature, state_of, states_of
@@ -88,6 +88,7 @@ class Observations:
         population: Name of the population they were made from; empty if it is not known.
         days: One row a person-day: person code, weekday (Monday 0), weekend, and day-level quantities.
         hourly_steps: [days, 24] steps by clock hour.
+        cadences: [days, CADENCES] minutes awake by their steps.
         bouts: One row an event that begins on its day, with the columns ``BOUT_COLUMNS``.
         gaps: One row a stretch off the wrist or on the charger, with the columns ``GAP_COLUMNS``.
         sketches: By (quantity, state).
@@ -110,6 +111,7 @@ class Observations:
     population: str
     days: pd.DataFrame
     hourly_steps: NDArray[np.float64]
+    cadences: NDArray[np.uint16]
     bouts: pd.DataFrame
     gaps: pd.DataFrame
     sketches: dict[MinuteKey, Sketch]
@@ -151,6 +153,7 @@ class _Gathered:
     examples: Examples
     days: list[dict[str, float]] = field(default_factory=list)
     hourly_steps: list[NDArray[np.float64]] = field(default_factory=list)
+    cadences: list[NDArray[np.uint16]] = field(default_factory=list)
     bouts: list[dict[str, object]] = field(default_factory=list)
     gaps: list[dict[str, float]] = field(default_factory=list)
     people: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -217,6 +220,7 @@ def _take_day(
     day = day_of(recording, states, age) | numbered(recording, wanted.days) | {"person": code}
     gathered.days.append(day)
     gathered.hourly_steps.append(np.nansum(seen(recording, "steps").reshape(24, 60), axis=1, dtype=np.float64))
+    gathered.cadences.append(cadences(seen(recording, "steps"), states["awake"]).astype(np.uint16))
     gathered.bouts += bouts_of(recording, code, day_row, states["worn"])
     gaps = gaps_of(recording, code)
     day["gaps_begun"] = float(sum(not gap["from_midnight"] for gap in gaps))
@@ -261,7 +265,8 @@ def _take_person(gathered: _Gathered, person: _Pending, code: int, wanted: Wante
             gathered.spans.setdefault(span, []).append((code, *spread))
     for pair, sums in person.pairs.items():
         gathered.pairs.setdefault(pair, {})[code] = sums
-    gathered.people[code] = _daily_rhythm(person)
+    settling = {"time_to_stable_hr_after_activity": person.heart.settling_minutes()}
+    gathered.people[code] = _daily_rhythm(person) | settling
     gathered.heart.append(person.heart)
     for _, window in person.windows.kept:
         gathered.windows.append(window)
@@ -364,6 +369,7 @@ def _tables(dataset: Dataset, gathered: _Gathered) -> Observations:
         population=_population(dataset),
         days=days,
         hourly_steps=np.array(gathered.hourly_steps).reshape(-1, 24),
+        cadences=np.array(gathered.cadences, dtype=np.uint16).reshape(-1, CADENCES),
         bouts=pd.DataFrame(gathered.bouts, columns=list(BOUT_COLUMNS)),
         gaps=pd.DataFrame(gathered.gaps, columns=list(GAP_COLUMNS)),
         sketches={key: _sketch(rows) for key, rows in gathered.sketches.items()},

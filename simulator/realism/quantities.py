@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from simulator.realism.days import NUMBERED
+from simulator.realism.days import CADENCES, NUMBERED
 from simulator.realism.events import (
     Keys,
+    a_range,
     activity_labels,
     asked,
     bouts_of,
@@ -24,10 +25,12 @@ from simulator.realism.events import (
     hours,
     moods,
     needs_reasons,
+    whole_range,
 )
 from simulator.realism.observing import Observations, Sketch
 from simulator.realism.statistics import NotComputableError, Sample, person_means, sample
 from simulator.recording import Reason
+from simulator.signals import N_SIGNALS
 
 WORN_HOURS: Final = 20.0  # a day counts as worn, for steps and 24-hour heart rate (norms)
 FULL_DAY_HOURS: Final = 23.0
@@ -54,9 +57,14 @@ def _column(seen: Observations, name: str) -> "pd.Series[float]":
     return column
 
 
+def _worn(seen: Observations, keys: Keys) -> "pd.Series[bool] | None":
+    """Days that count as worn; None where the stratum says itself how long a day must be worn."""
+    return None if "wear" in keys else seen.days["worn_hours"] >= WORN_HOURS
+
+
 def _plain(column: str, *, worn: bool = False) -> Callable[[Observations, Keys], Sample]:
     def of(seen: Observations, keys: Keys) -> Sample:
-        return _days(seen, _column(seen, column), seen.days["worn_hours"] >= WORN_HOURS if worn else None)
+        return _days(seen, _column(seen, column), _worn(seen, keys) if worn else None)
 
     return of
 
@@ -87,14 +95,18 @@ def _zone(seen: Observations, keys: Keys) -> Sample:
 
 
 def _cadence_band(seen: Observations, keys: Keys) -> Sample:
-    return _days(seen, _column(seen, f"cadence_{keys.pop('cadence', '')}"), seen.days["worn_hours"] >= WORN_HOURS)
+    low, high = whole_range(asked(keys, "cadence"), CADENCES)
+    minutes = np.where(seen.days["any_awake"] > 0, seen.cadences[:, low:high].sum(axis=1, dtype=np.float64), np.nan)
+    return _days(seen, minutes, _worn(seen, keys))
 
 
 def _steps_in_block(seen: Observations, keys: Keys) -> Sample:
     first, last = hours(asked(keys, "hours"))
     total = seen.hourly_steps.sum(axis=1)
-    share = seen.hourly_steps[:, first:last].sum(axis=1) / np.where(total > 0, total, np.nan)
-    return _days(seen, share, seen.days["worn_hours"] >= WORN_HOURS)
+    clock = np.arange(24)
+    inside = (clock >= first) & (clock < last) if first < last else (clock >= first) | (clock < last)
+    share = seen.hourly_steps[:, inside].sum(axis=1) / np.where(total > 0, total, np.nan)
+    return _days(seen, share, _worn(seen, keys))
 
 
 def _scl_share(seen: Observations, keys: Keys) -> Sample:
@@ -109,8 +121,10 @@ def _worn_with_night(seen: Observations, keys: Keys) -> Sample:
 
 
 def _missing_cells(seen: Observations, keys: Keys) -> Sample:
-    keys.pop("signals", None)
-    keys.pop("wear", None)
+    if keys.get("signals") == str(N_SIGNALS):
+        del keys["signals"]
+    if keys.get("wear") == "typical":
+        del keys["wear"]
     shares = _column(seen, "share_of_missing_cells")
     return _days(seen, shares, (seen.days["any_cell"] > 0) & (shares <= MOST_MISSING))
 
@@ -149,7 +163,8 @@ def _day_with_exercise(seen: Observations, keys: Keys) -> Sample:
 
 
 def _exercise_day_with(seen: Observations, keys: Keys) -> Sample:
-    labels, bouts = activity_labels(seen, asked(keys, "activity")), exercise_of(seen)
+    labels = activity_labels(seen, asked(keys, "activity"))
+    bouts = exercise_of(seen, labels)
     wanted = _marked(seen, bouts, labels).astype(np.float64)
     return _days(seen, np.where(_marked(seen, bouts), wanted, np.nan))
 
@@ -246,6 +261,10 @@ POOLED: Final = frozenset({"share_of_missing_cells_in_a_day_window"})
 """Day quantities whose plain statistics (mean, sd, min, ...) pool days instead of taking each person's mean first."""
 
 
+_DAY_COLUMNS: Final = frozenset({"mean_hr_24h", "sleeping_hr", "mid_sleep", "worn_hours", "light_sleep_share"})
+"""What is gathered of days beside that, by its own name."""
+
+
 def day_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | None:
     """Values of person-days, or None if the quantity is not one of days.
 
@@ -260,9 +279,11 @@ def day_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | None:
         quantity = f"{quantity}_{asked(keys, 'window')}"
     if any(pattern.fullmatch(quantity) for pattern, _ in NUMBERED):
         return _plain(quantity, worn=not quantity.startswith("wrist_skin"))(seen, keys)
-    if quantity not in DAY_QUANTITIES:
-        return None
-    return DAY_QUANTITIES[quantity](seen, keys)
+    if quantity in DAY_QUANTITIES:
+        return DAY_QUANTITIES[quantity](seen, keys)
+    if quantity in _DAY_COLUMNS:
+        return _plain(quantity)(seen, keys)
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------- people
@@ -338,12 +359,10 @@ def _social_jetlag(seen: Observations) -> Sample:
 
 def _mean_sleep_within(seen: Observations, keys: Keys) -> Sample:
     """1 for who sleeps so many hours on average."""
-    match = re.fullmatch(r"([\d.]+)-([\d.]+)h", asked(keys, "sleep"))
-    if match is None:
-        raise NotComputableError("hours of sleep are not two numbers")
+    low, high = a_range(asked(keys, "sleep").removesuffix("h"))
     own = person_means(_minutes_asleep(seen, keys))
     hours_asleep = own.values / 60
-    return sample((hours_asleep >= float(match[1])) & (hours_asleep < float(match[2])), own.person)
+    return sample((hours_asleep >= low) & (hours_asleep < high), own.person)
 
 
 def _valid_days(least: int, of: int) -> Callable[[Observations], Sample]:
@@ -399,6 +418,7 @@ PERSON_QUANTITIES: Final[Mapping[str, Callable[[Observations], Sample]]] = {
     "height": _fact("height_cm"),
     "vo2max_estimate": _fact("vo2max_ml_kg_min"),
     "hypertension_self_reported_diagnosis": _fact("hypertension"),
+    "anxiety_self_reported_diagnosis": _fact("anxiety"),
     "hrmax_residual": _max_hr_residual,
     "ln_rmssd": lambda seen: _transformed(_means("rmssd_nightly")(seen), np.log),
     "high_frequency_hrv": lambda seen: _transformed(_means("rmssd_nightly")(seen), np.log),  # r .9: Kleiger et al. 2005
@@ -419,6 +439,7 @@ PERSON_QUANTITIES: Final[Mapping[str, Callable[[Observations], Sample]]] = {
     "charges_per_day": _charges,
     "users_who_charge_overnight": _charges_overnight,
     "resting_hr_seated": _seated,
+    "time_to_stable_hr_after_activity": _fact("time_to_stable_hr_after_activity"),
     "hrmax": _fact("max_hr_bpm"),
     "steps": _means("steps_per_day"),
     "rmssd": _means("rmssd_nightly"),
@@ -443,4 +464,16 @@ def person_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | Non
         if posture != "seated":
             raise NotComputableError(f"recordings do not tell the posture {posture!r}")
         quantity = "resting_hr_seated"
-    return PERSON_QUANTITIES[quantity](seen) if quantity in PERSON_QUANTITIES else None
+    if quantity in PERSON_QUANTITIES:
+        return PERSON_QUANTITIES[quantity](seen)
+    if quantity in seen.people and pd.api.types.is_numeric_dtype(seen.people[quantity]):
+        return _fact(quantity)(seen)
+    return None
+
+
+def of_person(quantity: str, seen: Observations) -> Sample | None:
+    """One value a person of any quantity of people or days, for relations of two; None if it is neither."""
+    values = person_sample(quantity, seen, {})
+    if values is None:
+        values = day_sample(quantity, seen, {})
+    return None if values is None else person_means(values)

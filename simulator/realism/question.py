@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from simulator.realism.norms import Norm
 from simulator.realism.observing import Observations
-from simulator.realism.statistics import Counts, NotComputableError, Rows, Sample
+from simulator.realism.statistics import Counts, NobodyError, NotComputableError, Rows, Sample
 
 MIN_PEOPLE: Final = 5  # below which nothing is said of a population
 
@@ -68,11 +68,11 @@ class Question:
         """The sample itself, if it speaks of enough people.
 
         Raises:
-            NotComputableError: If it does not.
+            NobodyError: If it does not.
         """
         self.people = len(np.unique(values.person))
         if self.people < MIN_PEOPLE:
-            raise NotComputableError(f"only {self.people} people have it, expected {MIN_PEOPLE}")
+            raise NobodyError(f"only {self.people} people have it, expected {MIN_PEOPLE}")
         return values
 
 

@@ -27,6 +27,10 @@ class NotComputableError(ValueError):
     """A statistic that this dataset cannot give, with the reason."""
 
 
+class NobodyError(NotComputableError):
+    """A statistic of people whom this dataset has too few of; another may have them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Values, the code of the person each belongs to, and how much each stands for.
@@ -235,23 +239,26 @@ def adjusted_difference(s: Sample, group: NDArray[np.bool_], covariates: NDArray
     return found
 
 
-_LEVEL: Final = re.compile(r"(mean|median|sd|min|max|skewness|p\d{1,2}|share|value|typical)")
+_LEVEL: Final = re.compile(r"(mean|median|sd|iqr|min|max|skewness|share|value|typical)")
+_QUANTILE: Final = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
 def reducer(name: str) -> Callable[[Sample, Counts], Rows]:
-    """The function of a plain statistic: mean, median, sd, min, max, skewness, p1 to p99, share, value, typical.
+    """The function of a plain statistic: mean, median, sd, iqr, min, max, skewness, p1 to p99, share, value, typical.
 
     Raises:
         NotComputableError: If there is none of that name.
     """
+    if match := _QUANTILE.fullmatch(name):
+        q = float(match[1]) / 100
+        return lambda s, counts: quantile(s, counts, q)
     if not _LEVEL.fullmatch(name):
         raise NotComputableError(f"statistic {name!r} is not known here")
-    if name[1:].isdigit():
-        return lambda s, counts: quantile(s, counts, int(name[1:]) / 100)
     known: dict[str, Callable[[Sample, Counts], Rows]] = {
         "median": lambda s, counts: quantile(s, counts, 0.5),
         "typical": lambda s, counts: quantile(s, counts, 0.5),
         "sd": sd,
+        "iqr": lambda s, counts: quantile(s, counts, 0.75) - quantile(s, counts, 0.25),
         "min": smallest,
         "max": largest,
         "skewness": skewness,
