@@ -7,12 +7,13 @@ minute in which it acts:
 - arm: gestures in bursts, which turn gravity between the axes more than they shake the wrist;
 - rest: tremor, pulse and breath, always there, and what a road or an engine adds.
 
-Hands do one thing after another: a doing (a reach, a sip, a spell of typing, a hand left lying) lasts a minute or
-two, and the next one takes another share of the minute, another strength, another rhythm. Within an hour of sitting
-that is nearly all the variance there is: energy of an E4's minutes correlates .27, .13 and .02 with that of one, two
-and three minutes later. Habits, how the forearm lies and how the strap sits change slowly: activity counts of the wrist
-fluctuate without a scale of their own from minutes to a day [1], so to each quantity a drift of octaves is added,
-noise on grids of 2 hours to 6 days, with something constant for the person.
+Hands do one thing after another: a doing (a reach, a sip, a spell of typing) lasts a minute or two, and the next has
+another strength, another rhythm, the forearm elsewhere. How much the hands move in each minute is the routine's to say;
+how they do it is drawn here. Within an hour of sitting that is nearly all the variance there is: energy of an E4's
+minutes correlates .27, .13 and .02 with that of one, two and three minutes later. Habits, how the forearm lies and how
+the strap sits change slowly: activity counts of the wrist fluctuate without a scale of their own from minutes to a day
+[1], so to each quantity a drift of octaves is added, noise on grids of 2 hours to 6 days, with something constant for
+the person.
 ``motion`` turns a minute into features in closed form; ``reference.acceleration`` plays it as three axes.
 
 [1] Hu, Ivanov, Chen, Hilton, Stanley & Shea, "Non-random fluctuations and multi-scale dynamics regulation of human
@@ -46,7 +47,9 @@ _WALK_SWING, _RUN_SWING = 1.5, 0.8  # energy of the swing across the vertical ov
 GAIT_HARMONICS: Final = (0.72, 0.22, 0.06)  # energy of gait along gravity at 1 to 3 times the step rate; judgement
 SWING_SHARE: Final = 0.55  # of gait's energy across gravity that swings at half the step rate (norm zc_walk)
 GAIT_THIRD: Final = 0.12  # energy of gait on the third axis over that along gravity; judgement
-_ARM_G: Final = 0.078  # g, magnitude SD at arm motion 1 (chores): seated median 0.029 (norm accsd_seated_median)
+_ARM_G: Final = (
+    0.10  # g, magnitude SD at arm motion 1 (chores): seated minutes' percentiles 5, 29, 121 mg (norms accsd_seated_*)
+)
 _ARM_POWER: Final = 0.68  # of arm motion: a task's energy varies less than its amount of movement; judgement
 _ARM_HZ: Final = 2.6  # Hz, root mean square frequency of gestures along gravity; E4 crosses zero every 0.14 to 0.2 s
 _TURN_HZ: Final = 1.5  # Hz, of the same gestures' turning of gravity, which is slower; judgement
@@ -71,7 +74,9 @@ _GRID_MINUTES: Final = 8  # drifts are summed on this grid and run straight betw
 _BLEND: Final = np.cos(np.linspace(0.0, 0.5 * np.pi, 1025)).astype(np.float32)  # with sines keeps the variance between
 _FOREVER: Final = np.uint64(2**62)  # counter of what never changes
 _PHASES: Final = np.uint64(2**61)  # counters of where a lane's grids begin
-_RENEWED: Final = np.uint64(10)  # of 16: a minute begins another doing; E4 energy correlates .27 with the next minute's
+_RENEWED: Final = np.uint64(
+    10
+)  # of 16: a minute begins another doing; E4 minutes correlate .2 to .3 with the next one's
 
 _DRIFT: Final = np.array(
     # SD by octave (2 h, 17 h, 6 d), and of the person's own; judgement: LSM-1's windows of five hours, whose mean errs
@@ -93,12 +98,12 @@ _DOING: Final = np.array(
     # How much one doing differs from the next: the first is an SD, the others times a normal number times its size,
     # which leaves most doings alike and a few far off, as E4 minutes are (kurtosis 9 to 190 in an hour, energy 2.5).
     [
-        0.55,  # ln(g): SD of an E4's ln(g) within an hour 0.9, routine and share of the minute included
-        0.20,  # ln: share of the minute; judgement, so that kurtosis errs as LSM-1's signals do
-        0.04,  # ln(Hz); judgement: E4 crossings vary by a fifth, with what the energy alone does
-        0.10,  # ln: turning of gravity; E4 conditions' SD 0.7 within an hour is the most it may be
+        0.20,  # ln(g), beside what the routine says: with it SD 0.8 within an hour (E4 0.9)
+        0.10,  # ln: share of the minute; judgement
+        0.03,  # ln(Hz); judgement: E4 crossings vary by a fifth, most of it with the energy alone
+        0.10,  # ln: turning of gravity; half the spread of an E4's ratio and condition within an hour
         0.10,  # ln: flatness; same
-        0.08,  # rad: forearm lifted; E4 tilts' SD 0.11 within an hour, kurtosis 34
+        0.10,  # rad: forearm lifted; E4 tilts' SD 0.11 within an hour, kurtosis 34
     ]
 )
 _NEW: Final = np.array([0.08, 0.03, 0.05])  # SD of tremor, its rhythm and gait, in each minute; judgement

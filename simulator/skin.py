@@ -80,7 +80,7 @@ _AROUSAL_LOG: Final = 0.30  # ln(uS) per unit of arousal; judgement
 _WET_LOG: Final = 1.2  # ln(uS), water between skin and electrodes; judgement
 _STORM_LOG: Final = 4.8  # ln(uS) asked for in the minute a storm breaks: 1.3 at its peak; judgement after [2]
 _STORMS_PER_MINUTE: Final = 0.02  # in deep sleep, a quarter of it in light sleep; judgement after [2]
-_NERVE_NOISE: Final = (0.68, 0.50, 0.58)  # ln(uS), SD of minutes, of an hour and of a day: 0.42 in 55 min (E4)
+_NERVE_NOISE: Final = (0.65, 0.56, 0.60)  # ln(uS), SD of minutes, of an hour and of a day: 0.42 in 55 min (E4)
 _NERVE_FAST_MINUTES: Final = 12.0  # min; ln level .98/.72/.36 at 1/10/60 min with the hour's (real recordings)
 
 _DEEP, _LIGHT, _AWAKE, _RESTING = int(Stage.DEEP), int(Stage.LIGHT), int(Stage.AWAKE), int(Activity.REST)
