@@ -11,13 +11,12 @@
 
 In: an iterable of ``Recording`` and a table of people. Out: a folder that DuckDB, ``pyarrow.dataset`` (hive
 partitions), pandas and ``datasets.load_dataset`` read as it lies, and a ``Dataset`` over it. Memory stays flat both
-ways: person-days are written and read in groups of 32.
+ways: person-days are written and read in groups of 32, events in groups of 8,192.
 """
 
-import contextlib
 import hashlib
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,23 +29,24 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from simulator.dataset_layout import (
-    EVENT_SCHEMA,
     EVENTS,
     FORMAT,
     MANIFEST,
     PEOPLE,
     VERSION,
+    EventFile,
     Manifest,
     checked,
     digest,
     people_content,
+    reading,
     schema_of,
     to_arrays,
 )
 from simulator.dataset_writing import Summary, write_dataset
 from simulator.files import parse_json
 from simulator.randomness import stream_key
-from simulator.recording import DataError, Event, Reason, Recording
+from simulator.recording import DataError, Reason, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
 
 __all__ = ["Dataset", "Summary", "open_dataset", "write_dataset"]
@@ -73,7 +73,7 @@ class _Source:
     folder: Path
     manifest: Manifest
     parts: tuple[_Part, ...]
-    events: Mapping[tuple[str, int], tuple[Event, ...]]
+    events: EventFile
 
     @property
     def has_truth(self) -> bool:
@@ -233,7 +233,7 @@ class Dataset:
             raise ValueError(f"{len(self)} of {self.manifest.person_days} recordings: only a whole dataset has a hash")
         promised = self.manifest.sha256
         truth, reasons = self._source.has_truth, self._source.has_reasons
-        with _reading(self.folder / PEOPLE):
+        with reading(self.folder / PEOPLE):
             content = people_content(pq.read_table(self.folder / PEOPLE))
         for recording in self:
             content.add(digest(recording, truth=truth, reasons=reasons))
@@ -250,7 +250,7 @@ class Dataset:
 
     def _table(self, kind: str, part: int, group: int, names: Sequence[str]) -> pa.Table:
         path = Path(self._where(kind, part))
-        with _reading(path), pq.ParquetFile(path) as file:
+        with reading(path), pq.ParquetFile(path) as file:
             return file.read_row_group(group, columns=[*_KEYS, *names])
 
     def _recordings(self, part: int, group: int, rows: Sequence[int]) -> Iterator[Recording]:
@@ -274,7 +274,7 @@ class Dataset:
                 observed=observed[row],
                 reason=reason[row],
                 truth=None if truth is None else truth[row],
-                events=self._source.events.get((people[row], days[row]), ()),
+                events=self._source.events.of(people[row], days[row]),
             )
             place = f"{self._where('recordings', part)}: person {people[row]!r}, day {days[row]}"
             yield checked(recording, place)
@@ -308,18 +308,8 @@ def open_dataset(folder: Path) -> Dataset:
         tables.append(_keys(folder, kinds, parts[-1]))
     index, places = _index(parts, tables)
     _check_keys(folder, people, index, manifest)
-    source = _Source(folder, manifest, tuple(parts), _events(folder / EVENTS))
+    source = _Source(folder, manifest, tuple(parts), EventFile(folder / EVENTS))
     return Dataset(source, people, index, places)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what PyArrow says of a file that it cannot read into a DataError that names it."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason})") from error
 
 
 def open_manifest(folder: Path) -> Manifest:
@@ -347,7 +337,7 @@ def open_manifest(folder: Path) -> Manifest:
 def _people(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: missing, expected one row a person")
-    with _reading(path):
+    with reading(path):
         table = pq.read_table(path)
     if "person" not in table.column_names:
         raise DataError(f"{path}: no column 'person'; found {', '.join(table.column_names)}")
@@ -380,7 +370,7 @@ def _check_part(path: Path, kind: str) -> tuple[int, ...]:
     """Rows of each row group of a part whose columns, types and ranges are as they should be."""
     if not path.is_file():
         raise DataError(f"{path}: missing, expected beside the part of recordings with the same name")
-    with _reading(path), pq.ParquetFile(path) as file:
+    with reading(path), pq.ParquetFile(path) as file:
         schema, metadata = file.schema_arrow, file.metadata
     expected = schema_of(kind)
     for column in expected:
@@ -417,7 +407,7 @@ def _keys(folder: Path, kinds: Sequence[str], part: _Part) -> pd.DataFrame:
     tables = []
     for kind in kinds:
         path = folder / kind / part.name
-        with _reading(path):
+        with reading(path):
             tables.append(pq.read_table(path, columns=list(_KEYS), partitioning=None))
         if not tables[-1].equals(tables[0]):
             raise DataError(f"{path}: other persons or days than in recordings/{part.name}, expected the same rows")
@@ -458,18 +448,3 @@ def _check_keys(folder: Path, people: pd.DataFrame, index: pd.DataFrame, manifes
     for name, found, promised, where in counts:
         if found != promised:
             raise DataError(f"{folder / where}: {found} {name}, expected {promised} as {MANIFEST} says")
-
-
-def _events(path: Path) -> dict[tuple[str, int], tuple[Event, ...]]:
-    if not path.is_file():
-        raise DataError(f"{path}: missing, expected the events of all recordings")
-    with _reading(path):
-        table = pq.read_table(path)
-    for column in EVENT_SCHEMA:
-        if column.name not in table.column_names or table.schema.field(column.name).type != column.type:
-            raise DataError(f"{path}: expected column {column.name!r} of type {column.type}; found {table.schema}")
-    columns = [table.column(name).to_pylist() for name in EVENT_SCHEMA.names]
-    events: dict[tuple[str, int], list[Event]] = {}
-    for person, day, kind, label, start, end in zip(*columns, strict=True):
-        events.setdefault((person, day), []).append(Event(kind, label, start, end))
-    return {key: tuple(of_day) for key, of_day in events.items()}

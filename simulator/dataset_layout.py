@@ -4,19 +4,22 @@ A recording is a row; each of its 26 signals is one fixed-size list of 1440 elem
 with null where nothing was observed, ``truth`` float32 without nulls, ``reasons`` uint8 of ``Reason`` without nulls.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simulator.content import Content
 from simulator.noise import compiled
-from simulator.recording import SHAPE, DataError, Reason, Recording
+from simulator.recording import SHAPE, DataError, Event, Reason, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
 
 FORMAT: Final = "everywear dataset"
@@ -72,6 +75,96 @@ EVENT_SCHEMA: Final = pa.schema(
         ("end_minute", pa.int32()),
     ]
 )
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what PyArrow says of a file that it cannot read into a DataError that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path}: cannot be read as Parquet ({reason})") from error
+
+
+class EventFile:
+    """``events.parquet``, of which only the places of each person-day's events are kept in memory.
+
+    Events lie together for each person-day, in the order of people; the last few row groups that were read are kept,
+    so that going through a dataset, each of whose vendors has its people in that order, reads each a few times.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Look at the columns and at whose each row is.
+
+        Raises:
+            DataError: If the file is missing, cannot be read, or has other columns.
+        """
+        if not path.is_file():
+            raise DataError(f"{path}: missing, expected the events of all recordings")
+        with reading(path), pq.ParquetFile(path, read_dictionary=["person"]) as file:
+            found, self._metadata = file.schema_arrow, file.metadata
+            for column in EVENT_SCHEMA:
+                if column.name not in found.names or not _same_type(found.field(column.name).type, column.type):
+                    raise DataError(f"{path}: expected column {column.name!r} of type {column.type}; found {found}")
+            owners = file.read(columns=["person", "day"]).unify_dictionaries()
+        self._path = path
+        self._groups: dict[int, list[list[Any]]] = {}  # read last, oldest first
+        rows = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
+        self._firsts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+        person, day = owners["person"].combine_chunks(), owners["day"]
+        self._code = {name: code for code, name in enumerate(person.dictionary.to_pylist())}
+        code, number = (column.fill_null(-1).to_numpy() for column in (person.indices, day))
+        self._index(_owner_key(code, number))
+
+    def _index(self, key: NDArray[np.int64]) -> None:
+        """Note where each run of rows of one owner begins and ends, sorted by owner, then row."""
+        edges = np.flatnonzero(np.diff(key)) + 1
+        starts = np.concatenate([np.zeros(min(1, len(key)), dtype=np.int64), edges])
+        order = np.argsort(key[starts], kind="stable")
+        self._starts, self._keys = starts[order], key[starts][order]
+        self._ends = np.append(edges, len(key))[: len(starts)][order]
+
+    def of(self, person: str, day: int) -> tuple[Event, ...]:
+        """A person-day's events, in the order of the file."""
+        if person not in self._code:
+            return ()
+        key = _owner_key(np.int64(self._code[person]), np.int64(day))
+        runs = range(*np.searchsorted(self._keys, [key, key + 1]).tolist())
+        return tuple(event for run in runs for event in self._between(int(self._starts[run]), int(self._ends[run])))
+
+    def _between(self, start: int, end: int) -> Iterator[Event]:
+        """The events of some rows."""
+        while start < end:
+            group = int(np.searchsorted(self._firsts, start, side="right")) - 1
+            first, last = int(self._firsts[group]), int(self._firsts[group + 1])
+            inside = slice(start - first, min(end, last) - first)
+            yield from map(Event, *(column[inside] for column in self._columns(group)))
+            start = last
+
+    def _columns(self, group: int) -> list[list[Any]]:
+        """Kind, label, start and end of a row group's events."""
+        if group not in self._groups:
+            while len(self._groups) >= _EVENT_GROUPS_KEPT:
+                del self._groups[next(iter(self._groups))]
+            with reading(self._path), pq.ParquetFile(self._path, metadata=self._metadata) as file:
+                table = file.read_row_group(group, columns=_OF_EVENT)
+            self._groups[group] = [table.column(name).to_pylist() for name in _OF_EVENT]
+        return self._groups[group]
+
+
+_OF_EVENT: Final = ["kind", "label", "start_minute", "end_minute"]
+_EVENT_GROUPS_KEPT: Final = 4  # of 8,192 events, about a megabyte each
+
+
+def _owner_key(person: NDArray[np.integer[Any]] | np.int64, day: NDArray[np.int32] | np.int64) -> NDArray[np.int64]:
+    """One number for a person's code and a day, which may be negative."""
+    return np.asarray(person, dtype=np.int64) * 2**32 + day
+
+
+def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
+    """Whether a column has the type asked for, be it stored as a dictionary or not."""
+    return bool((found.value_type if pa.types.is_dictionary(found) else found) == expected)
 
 
 def schema_of(kind: str) -> pa.Schema:

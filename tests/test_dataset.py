@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.dataset import Dataset, open_dataset, write_dataset
+from simulator.dataset_layout import EVENT_SCHEMA, EventFile
 from simulator.randomness import stream
 from simulator.recording import SHAPE, DataError, Event, Reason, Recording
 from simulator.signals import INDEX, NAMES, SIGNALS
@@ -468,3 +470,22 @@ def test_marks_know_a_person_in_any_folder_and_pass_over_empty_days(tmp_path: Pa
     one, other = open_dataset(tmp_path / "one").marks(), open_dataset(tmp_path / "other").marks()
     assert set(one) == {"p000"}  # nothing could tell the other two
     assert other["renamed"] == one["p000"] != other["p001"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(["p1", "p2", "Zoë"]), st.integers(-2, 3), st.integers(0, 99)), max_size=60),
+    rows_per_group=st.integers(1, 20),
+)
+def test_events_are_found_wherever_they_lie(rows: list[tuple[str, int, int]], rows_per_group: int) -> None:
+    """Against going through all rows: any order, any cut into row groups, nobody's, none at all."""
+    written = [(person, day, "mood", f"number {i}", start, start + i) for i, (person, day, start) in enumerate(rows)]
+    columns = zip(zip(*written, strict=True), EVENT_SCHEMA.types, strict=True) if written else ()
+    arrays = [pa.array(cells, kind) for cells, kind in columns]
+    table = pa.table(arrays, EVENT_SCHEMA) if written else EVENT_SCHEMA.empty_table()
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(table, Path(folder) / "events.parquet", row_group_size=rows_per_group)
+        events = EventFile(Path(folder) / "events.parquet")
+        for person, day in itertools.product(["p1", "p2", "Zoë", "stranger"], range(-3, 5)):
+            expected = tuple(Event(*row[2:]) for row in written if row[:2] == (person, day))
+            assert events.of(person, day) == expected
