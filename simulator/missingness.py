@@ -144,7 +144,7 @@ def find_gaps(
     )
     groups = _groups(handling(person, vendor, routine, day, key), firmware, setting, person.loose_fit, key, day)
     reason = groups.take(_TOGETHER, axis=0)
-    _break_sensors(reason, key, day)
+    _break_sensors(reason, person.wear_and_tear, key, day)
     for sensor, rows in _BY_SENSOR.items():
         if sensor not in vendor.sensors:
             reason[rows] = Reason.SENSOR_ABSENT
@@ -154,19 +154,20 @@ def find_gaps(
 def failure_minute(person: Person, sensor: Sensor) -> float:
     """Minutes from the cohort's start after which the sensor delivers nothing any more."""
     share = uniform(wear_key(person), _FAILURE_LANE, 0, len(Sensor))[list(Sensor).index(sensor)]
-    return _failure_minute(float(share), sensor)
+    return _failure_minute(float(share), sensor, person.wear_and_tear)
 
 
-def _failure_minute(share: float, sensor: Sensor) -> float:
-    return -math.log(share) / FAILURES_PER_YEAR[sensor] * 365.25 * MINUTES_PER_DAY
+def _failure_minute(share: float, sensor: Sensor, wear_and_tear: float) -> float:
+    per_year = FAILURES_PER_YEAR[sensor] * wear_and_tear
+    return -math.log(share) / per_year * 365.25 * MINUTES_PER_DAY if per_year > 0 else math.inf
 
 
-def _break_sensors(reason: NDArray[np.uint8], key: Key, day: int) -> None:
+def _break_sensors(reason: NDArray[np.uint8], wear_and_tear: float, key: Key, day: int) -> None:
     """Mark what a broken sensor would have measured, in place."""
     shares = uniform(key, _FAILURE_LANE, 0, len(Sensor)).tolist()
     midnight = day * MINUTES_PER_DAY
     for sensor, share in zip(Sensor, shares, strict=True):
-        begin = _failure_minute(share, sensor) - midnight
+        begin = _failure_minute(share, sensor, wear_and_tear) - midnight
         if begin < MINUTES_PER_DAY:
             after = reason[_BY_SENSOR[sensor], max(math.ceil(begin), 0) :]
             after[~np.isin(after, _OF_THE_WATCH)] = Reason.SENSOR_FAILED
@@ -193,8 +194,8 @@ def _groups(
     """
     n = setting.asleep.size
     groups = np.zeros((7, n), dtype=np.uint8)
-    _lose_pulse(groups[_PULSE], setting, key, day)
     _lose_beats(groups, setting)
+    _lose_pulse(groups, setting, key, day)
     if loose_fit > 0.0:
         _lose_contact(groups, setting.motion_g, loose_fit, key, day)
     _switch_off(groups, firmware, setting, day)
@@ -257,12 +258,12 @@ def _lose_beats(groups: NDArray[np.uint8], setting: Setting) -> None:
 
 
 @compiled
-def _lose_pulse(reason: NDArray[np.uint8], setting: Setting, key: Key, day: int) -> None:
+def _lose_pulse(groups: NDArray[np.uint8], setting: Setting, key: Key, day: int) -> None:
     """Mark the minutes in which motion, water or cold skin hides the pulse: the first few of a spell."""
     low, high = HEART_RATE_LOSS_G
     warm, cold = COLD_PULSE_CELSIUS
     own = lane_key(key, _OPTICAL_LANE)
-    for spell in range(reason.size // SPELL_MINUTES):
+    for spell in range(MINUTES_PER_DAY // SPELL_MINUTES):
         first = spell * SPELL_MINUTES
         motion = setting.motion_g[first : first + SPELL_MINUTES].mean()
         by_motion = HEART_RATE_LOSS_SHARE * min(max((motion - low) / (high - low), 0.0), 1.0)
@@ -275,8 +276,11 @@ def _lose_pulse(reason: NDArray[np.uint8], setting: Setting, key: Key, day: int)
         u = unit(bits(own, np.uint64(place)))
         if u < by_motion + by_cold:
             minutes = 1.0 + SPELL_MINUTES * unit(bits(own, np.uint64(place + 1))) ** 1.5
-            why = _MOTION if u < by_motion else _COLD
-            reason[first : first + min(int(np.ceil(minutes)), SPELL_MINUTES)] = why
+            for i in range(first, first + min(int(np.ceil(minutes)), SPELL_MINUTES)):
+                if u < by_motion:
+                    groups[_PULSE, i] = _MOTION
+                else:  # no pulse, no beats
+                    groups[_PULSE, i] = groups[_VALID, i] = groups[_BEATS, i] = _COLD
 
 
 @compiled
