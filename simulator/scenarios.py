@@ -73,6 +73,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "restless": Scenario(
             about="movement and a loose strap",
             causes=frozenset({Reason.MOTION, Reason.LOOSE_FIT}),
+            vendor="fitbit-sense-2",
             habits={"loose_fit": 0.15, "activity_level": 1.6},
         ),
         "sparse_firmware": _only(
@@ -89,7 +90,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
             Reason.OFF_WRIST, "taken off, for minutes to weeks", habits=_CARELESS | {"off_in_water": True}
         ),
         "sensor_off": _only(Reason.SENSOR_OFF, "switched off by the firmware", vendor="fitbit-sense-2"),
-        "motion": _only(Reason.MOTION, "lost in movement"),
+        "motion": _only(Reason.MOTION, "lost in movement", vendor="fitbit-sense-2"),
         "battery_empty": _only(Reason.BATTERY_EMPTY, "ran flat", vendor="pixel-watch-2", habits={"forgetful": 0.6}),
         "loose_fit": _only(Reason.LOOSE_FIT, "a strap too loose", habits={"loose_fit": 0.4}),
         "power_saving": _only(
