@@ -1,8 +1,10 @@
 """Devices: complete, different where it matters, and refused when impossible."""
 
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from simulator.signals import NAMES, SIGNALS, Sensor
@@ -12,7 +14,7 @@ SENSE_2 = VENDORS["fitbit-sense-2"]
 
 
 def test_there_are_enough_devices_and_each_is_found_by_its_name() -> None:
-    assert len(VENDORS) >= 8
+    assert len(VENDORS) >= 23
     for name, vendor in VENDORS.items():
         assert vendor.name == name == name.lower()
         assert vendor.source
@@ -52,7 +54,17 @@ def test_signals_are_those_of_the_sensors(vendor: Vendor) -> None:
         ("step_count_factor", 0.0, "[0.5, 1.5]"),
         ("accelerometer_noise_g", -0.1, "[0, 0.1]"),
         ("pressure_noise_hectopascals", float("inf"), "[0, 1]"),
+        ("memory_days", 0.0, "[0.5, 365]"),
+        ("power_saving_below", 0.9, "[0, 0.5]"),
+        ("coldest_celsius", 40.0, "[-40, 10]"),
+        ("beats_interval_minutes", 2.5, "whole number"),
+        ("heart_rate_interval_asleep_minutes", 0, "[1, 60]"),
+        ("beats_sleep_minutes", float("nan"), "[1, 1440]"),
+        ("battery_days", "6", "not a number"),
+        ("valid_beats", True, "not a number"),
         ("name", " ", "empty"),
+        ("name", "Fancy Watch", "lower-case"),
+        ("name", "../elsewhere", "lower-case"),
         ("source", "", "empty"),
         ("sensors", frozenset(), "non-empty"),
         ("sensors", frozenset({"PPG-ish"}), "non-empty"),
@@ -72,3 +84,48 @@ def test_an_impossible_device_is_refused_in_one_line_that_names_field_value_and_
 def test_a_device_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         SENSE_2.battery_days = 3.0  # type: ignore[misc]
+
+
+REFERENCE = Path(__file__).parents[1] / "../shared/reference/vendors.csv"
+
+
+def test_every_device_of_the_reference_is_there_with_its_sensors_and_battery() -> None:
+    if not REFERENCE.exists():
+        pytest.skip("the reference of devices is not here")
+    told = pd.read_csv(REFERENCE)
+    assert set(OF_THE_REFERENCE) == set(told["device"])
+    for row in told.itertuples():
+        vendor = VENDORS[OF_THE_REFERENCE[str(row.device)]]
+        sensors = {Sensor(name) for name in str(row.sensors).split(";")}
+        if row.device == "Charge 4 or 5":
+            sensors.discard(Sensor.ALT)  # the older one's
+        assert vendor.sensors == sensors, row.device
+        assert vendor.battery_days == row.battery_days, row.device
+        assert vendor.charge_minutes == row.charge_minutes, row.device
+
+
+OF_THE_REFERENCE = {
+    "Sense 2": "fitbit-sense-2",
+    "Pixel Watch 2": "pixel-watch-2",
+    "Pixel Watch (1st gen)": "pixel-watch-1",
+    "Pixel Watch 3": "pixel-watch-3",
+    "Sense (1st gen)": "fitbit-sense-1",
+    "Versa 4": "fitbit-versa-4",
+    "Charge 6": "fitbit-charge-6",
+    "Charge 4 or 5": "fitbit-charge-5",
+    "Inspire 3": "fitbit-inspire-3",
+    "Watch Series 9": "apple-watch-9",
+    "Watch Ultra 2": "apple-watch-ultra-2",
+    "Venu 3": "garmin-venu-3",
+    "Forerunner 265": "garmin-forerunner-265",
+    "Vivosmart 5": "garmin-vivosmart-5",
+    "Galaxy Watch 6": "samsung-galaxy-watch-6",
+    "Ring Gen 3": "oura-ring-3",
+    "4.0": "whoop-4",
+    "E4": "empatica-e4",
+    "EmbracePlus": "empatica-embraceplus",
+    "ScanWatch 2": "withings-scanwatch-2",
+    "Ignite 3": "polar-ignite-3",
+    "Smart Band 8": "xiaomi-band-8",
+    "GT3X+ / wGT3X-BT": "actigraph-gt3x",
+}
