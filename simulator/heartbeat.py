@@ -1,6 +1,6 @@
 """Beats: autonomic tone in, every heartbeat of a day and the ten RR statistics of each minute out.
 
-An RR interval is the minute's mean interval, ramped from minute to minute, plus four parts whose strengths the
+An RR interval is the minute's mean interval, in ramps from minute to minute, plus four parts whose strengths the
 autonomic nervous system sets [1]: breathing (respiratory sinus arrhythmia, high frequency), Mayer waves (the
 baroreflex's resonance near 0.1 Hz [2], low frequency), a slow part that remembers a minute (very low frequency: what
 makes one minute's heart rate differ from the next at rest) and a white part. Breathing and Mayer waves are damped
@@ -36,7 +36,7 @@ BIN_MS: Final = 8.0  # width of histogram bins; LSM-1 prints none, other widths 
 BREATH_KEPT: Final = 0.97  # of the breathing oscillation per beat: a spectral peak about 0.01 Hz wide
 MAYER_HZ: Final = 0.1  # Hz, centre of the low-frequency peak (Julien 2006)
 MAYER_SECONDS: Final = 14.0  # s, memory of a Mayer wave: half width 0.011 Hz, within the band of 0.04 to 0.15 Hz [1]
-SLOW_SECONDS: Final = 75.0  # s, memory of the slow part: still minutes of Fitbit wearers correlate so
+SLOW_SECONDS: Final = 90.0  # s, memory of the slow part: still minutes of Fitbit wearers correlate so
 SHORTEST_RR_MS: Final = 255.0  # 235 bpm
 LONGEST_RR_MS: Final = 2300.0  # 26 bpm
 PREMATURE: Final = (
@@ -45,9 +45,8 @@ PREMATURE: Final = (
 FEWEST_INTERVALS: Final = 10  # in a window for its statistics to be renewed; fewer and the last ones stand
 _RUN_KEPT: Final = 0.7  # chance that a beat shares its neighbour's fate: found and lost beats come in runs; judgement
 _BEATS_PER_MINUTE: Final = 256  # addresses kept for one minute's beats, above 60,000 / SHORTEST_RR_MS
-_MINUTE_MS: Final = 60_000.0
 _PARTS_PER_MS: Final = 16  # intervals are whole sixteenths of a millisecond
-_MINUTE_PARTS: Final = 960_000  # sixteenths of a millisecond in a minute
+_HALF_MINUTE_PARTS: Final = 480_000  # sixteenths of a millisecond in half a minute
 _BIN_SHIFT: Final = 7  # halvings of a sixteenth that make a bin's number of it
 _LARGE_PARTS: Final = 480  # 30 ms: differences above it count for pNN30
 _BYTES_SD: Final = 147.80  # of the sum of four independent bytes, whose mean is 510
@@ -212,44 +211,50 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
     first = np.zeros(n_minutes + 1, dtype=np.int64)
     rate = np.zeros(n_minutes + 1)
     own = lane_key(key, 1)
+    shortest, longest = _PARTS_PER_MS * SHORTEST_RR_MS, _PARTS_PER_MS * LONGEST_RR_MS
     breath = breath_before = mayer = mayer_before = slow = 0.0
     n = np.uint64(0)
     now = np.int64(0)  # into the minute at which the last beat fell
     for m in range(n_minutes):
-        here = np.float64(rr_ms[m])
-        begin = 0.5 * _PARTS_PER_MS * (rr_ms[max(m - 1, 0)] + here)
-        end = 0.5 * _PARTS_PER_MS * (here + rr_ms[min(m + 1, n_minutes - 1)])
-        slope = (end - begin) / _MINUTE_PARTS
-        level = begin + slope * now + 0.5  # the half rounds where the fraction is cut off
-        growth = 1.0 + slope
+        # Two ramps between the minutes' edges, bent in the middle such that the minute's mean is as asked.
+        here = _PARTS_PER_MS * np.float64(rr_ms[m])
+        begin = 0.5 * (_PARTS_PER_MS * np.float64(rr_ms[max(m - 1, 0)]) + here)
+        end = 0.5 * (here + _PARTS_PER_MS * np.float64(rr_ms[min(m + 1, n_minutes - 1)]))
+        middle = min(max(2.0 * here - 0.5 * (begin + end), shortest), longest)
         breath_1, breath_2, breath_drive = float(waves[m, 0]), float(waves[m, 1]), float(waves[m, 2])
         mayer_1, mayer_2, mayer_drive = float(waves[m, 3]), float(waves[m, 4]), float(waves[m, 5])
         slow_1, slow_drive, white = float(waves[m, 6]), float(waves[m, 7]), float(waves[m, 8])
         # Bounding the variation, not the interval, keeps the bound out of the chain from beat to beat.
-        least = _PARTS_PER_MS * SHORTEST_RR_MS - min(begin, end) + 1.0
-        most = _PARTS_PER_MS * LONGEST_RR_MS - max(begin, end) - 1.0
+        least = shortest - min(begin, middle, end) + 1.0
+        most = longest - max(begin, middle, end) - 1.0
         address = np.uint64((first_minute + m) * _BEATS_PER_MINUTE)
         begun = n
         interval = np.int64(1)
-        while now < _MINUTE_PARTS:
-            word = bits(own, address)
-            address += np.uint64(1)
-            breath_now = breath_1 * breath + (breath_2 * breath_before + breath_drive * quantile_normal(word, 0))
-            mayer_now = mayer_1 * mayer + (mayer_2 * mayer_before + mayer_drive * quantile_normal(word, 1))
-            slow = slow_1 * slow + slow_drive * quantile_normal(word, 2)
-            breath_before, breath = breath, breath_now
-            mayer_before, mayer = mayer, mayer_now
-            variation = (breath_now + mayer_now) + (slow + white * quantile_normal(word, 3))
-            if variation < least:
-                variation = least
-            if variation > most:
-                variation = most
-            interval = np.int64(level + variation)
-            level *= growth
-            rr[n] = np.float32(interval) * np.float32(1.0 / _PARTS_PER_MS)
-            n += np.uint64(1)
-            now += interval
-        now -= _MINUTE_PARTS
+        for half in range(2):
+            slope = ((middle - begin) if half == 0 else (end - middle)) / _HALF_MINUTE_PARTS
+            since = now - half * _HALF_MINUTE_PARTS
+            level = (begin if half == 0 else middle) + slope * since + 0.5  # the half rounds what is cut off
+            growth = 1.0 + slope
+            until = (half + 1) * _HALF_MINUTE_PARTS
+            while now < until:
+                word = bits(own, address)
+                address += np.uint64(1)
+                breath_now = breath_1 * breath + (breath_2 * breath_before + breath_drive * quantile_normal(word, 0))
+                mayer_now = mayer_1 * mayer + (mayer_2 * mayer_before + mayer_drive * quantile_normal(word, 1))
+                slow = slow_1 * slow + slow_drive * quantile_normal(word, 2)
+                breath_before, breath = breath, breath_now
+                mayer_before, mayer = mayer, mayer_now
+                variation = (breath_now + mayer_now) + (slow + white * quantile_normal(word, 3))
+                if variation < least:
+                    variation = least
+                if variation > most:
+                    variation = most
+                interval = np.int64(level + variation)
+                level *= growth
+                rr[n] = np.float32(interval) * np.float32(1.0 / _PARTS_PER_MS)
+                n += np.uint64(1)
+                now += interval
+        now -= 2 * _HALF_MINUTE_PARTS
         beyond = np.float64(now) / np.float64(interval)  # share of the last interval that lies in the next minute
         rate[m] += np.float64(n - begun) - beyond
         rate[m + 1] += beyond

@@ -22,22 +22,18 @@ from simulator.vendors import Vendor
 
 _MISS_PER_G: Final = 380.0  # on the odds of missing a beat, per g of motion (norms rrvalid_*: .9 asleep, .22 walking)
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
-_CONTACT_LOG, _CONTACT_MINUTES = (
-    0.6,
-    3.0,
-)  # ln of the same odds, min: how the watch sits, which every shift changes (E4)
-_JITTER_MS_PER_BPM: Final = 2.0  # ms of a beat's place per bpm of ``heart_rate_error_bpm``; judgement
-_JITTER_PER_G: Final = 8.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
-_GROSS_PER_G: Final = 1.5  # share of found beats taken for another rise of the pulse, per g of motion; the same (E4)
+_CONTACT_LOG, _CONTACT_MINUTES = 0.6, 3.0  # ln of the same odds, min: how the watch sits, which shifts (E4)
+_JITTER_MS_PER_BPM: Final = 1.6  # ms of a beat's place per bpm of ``heart_rate_error_bpm``; judgement
+_JITTER_PER_G: Final = 20.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
+_JITTER_MOST_G: Final = 0.1  # g, beyond which beats are lost rather than placed still worse; judgement
+_GROSS_PER_G: Final = 0.6  # share of found beats taken for another rise of the pulse, per g of motion; the same (E4)
 _MOST_GROSS: Final = 0.15  # of found beats, in any motion; judgement
 _GROSS_MS_PER_BPM: Final = 40.0  # ms of those beats' place per bpm of ``heart_rate_error_bpm``; the same (E4)
-_WHITE_ERROR: Final = (
-    0.5  # of a still minute's squared error that is new each minute: a dozen readings' mean; judgement
-)
+_WHITE_ERROR: Final = 0.25  # of a still minute's squared error that is new each minute; judgement
 _PLACE_MINUTES: Final = 15.0  # min over which the rest of it wanders, with placement and the pulse's shape; judgement
 _STRONG_G: Final = 0.10  # g, motion from which ``heart_rate_motion_error_bpm`` holds in full: a slow walk; judgement
 _STRIDE_MINUTES: Final = 2.0  # min for which the sensor follows the arm in place of the heart; judgement
-_STRIDE_LOG: Final = 0.6  # ln, spread of the size of those errors: a few are gross; judgement
+_STRIDE_CUBE: Final = 0.2  # of those errors' cube is added to them, at the same variance: a few are gross; judgement
 
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
 
@@ -127,11 +123,11 @@ def _heart_rate(vendor: Vendor, truth: Singles, motion_g: Singles, key: Key, day
     still, moving = np.zeros((2, MINUTES_PER_DAY), dtype=np.float32)
     place_bpm = vendor.heart_rate_error_bpm * float(np.sqrt(1.0 - _WHITE_ERROR))
     add_wander(still, place_bpm, key, _Lane.RATE_PLACE, _PLACE_MINUTES, midnight)
-    add_wander(moving, vendor.heart_rate_motion_error_bpm, key, _Lane.RATE_SLOW, _STRIDE_MINUTES, midnight)
+    add_wander(moving, 1.0, key, _Lane.RATE_SLOW, _STRIDE_MINUTES, midnight)
     white_bpm = vendor.heart_rate_error_bpm * float(np.sqrt(_WHITE_ERROR))
-    return _quantised(
-        _misread(truth, motion_g, still, moving, white_bpm, key, _Lane.RATE_WHITE, midnight), vendor.heart_rate_step_bpm
-    )
+    motion_bpm = vendor.heart_rate_motion_error_bpm
+    read = _misread(truth, motion_g, still, moving, white_bpm, motion_bpm, key, _Lane.RATE_WHITE, midnight)
+    return _quantised(read, vendor.heart_rate_step_bpm)
 
 
 @compiled
@@ -141,6 +137,7 @@ def _misread(
     still: Singles,
     moving: Singles,
     white_bpm: float,
+    motion_bpm: float,
     key: Key,
     lane: int,
     midnight: int,
@@ -148,14 +145,12 @@ def _misread(
     """Heart rate with its errors: those of a still minute, and those of motion as far as there is any."""
     out = np.empty_like(truth)
     own = lane_key(key, lane)
+    size_bpm = motion_bpm / np.sqrt(1.0 + 6.0 * _STRIDE_CUBE + 15.0 * _STRIDE_CUBE * _STRIDE_CUBE)
     for m in range(out.size):
         word = bits(own, np.uint64(midnight + m))
-        strong = min(motion_g[m] / _STRONG_G, 1.0)
-        error = still[m] + white_bpm * quantile_normal(word, 0)
-        if strong > 0.0:
-            size = np.exp(_STRIDE_LOG * quantile_normal(word, 1) - _STRIDE_LOG * _STRIDE_LOG)  # of mean square 1
-            error += strong * size * moving[m]
-        out[m] = truth[m] + error
+        lost = moving[m]
+        follows = lost * (1.0 + _STRIDE_CUBE * lost * lost) * size_bpm * min(motion_g[m] / _STRONG_G, 1.0)
+        out[m] = truth[m] + still[m] + white_bpm * quantile_normal(word, 0) + follows
     return out
 
 
@@ -170,7 +165,7 @@ def _rr_statistics(vendor: Vendor, routine: Routine, latent: Latent, key: Key, d
         latent.beats,
         _found_share(vendor.valid_beats, motion, water, np.exp(contact, out=contact)),
         np.float32(_JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm)
-        * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, np.float32(1.0))),
+        * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, np.float32(_JITTER_MOST_G))),
         np.minimum(np.float32(_GROSS_PER_G) * motion * contact, np.float32(_MOST_GROSS)),
         _GROSS_MS_PER_BPM * vendor.heart_rate_error_bpm,
         key,
