@@ -145,8 +145,8 @@ def _turned(energy: float, ratio: float, share: float) -> float:
 
     The mean squared sine of a normal angle of variance v is (1 - exp(-2v)) / 2; this is within 4 % of it up to 2.
     """
-    angle = energy * ratio / max(share, 1e-3)
-    return float(share * angle / (1.0 + angle * (1.0 + 0.3 * angle)))
+    turns, share = energy * ratio, max(share, 1e-3)
+    return turns * share * share / (share * share + turns * (share + 0.3 * turns))
 
 
 @compiled
@@ -187,8 +187,10 @@ def _intervals(
     silent = min(bursts * tail, 0.8 * still)
     still -= silent
     move_rate, still_rate = _crossings(moving_sum / moving), _crossings(of_rest)
-    count = moved * alone * move_rate + still * still_rate + bursts
-    squares = moved * alone * _IRREGULAR / move_rate + still * _EVEN / still_rate + silent * silent / max(bursts, 1e-6)
+    acting = moved * alone
+    count = acting * move_rate + still * still_rate + bursts
+    squares = (acting * _IRREGULAR * still_rate + still * _EVEN * move_rate) / (move_rate * still_rate)
+    squares += silent * silent / max(bursts, 1e-6)
     if walked > 0.0:
         gait_now = gait / walked
         whole = gait_now + moving
@@ -225,7 +227,7 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
         mean, sd = _intervals(gait_first, beat, walked, arm_first, of_arm, moved, rest, of_rest)
 
         # fourth moments: each part acts in a share of the minute, alone or over the others
-        gait_now = gait / max(walked, 0.02)
+        gait_now = gait / max(walked, 0.02) if walked > 0.0 else 0.0
         fourth = _BEAT_KURTOSIS * gait * gait_now + arm * arm / moved + rest * rest
         crossed = 2.0 * (gait * (arm + rest) + arm * rest)
         # range, summed over axes: what rest, a gesture and a step reach
@@ -237,17 +239,18 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
         level = lift * (1.0 - turned) + 0.5 * (1.0 - lift) * turned
 
         # vibration above a quarter of the sample rate correlates negatively; the feature is the size
+        per_energy = 1.0 / along
         lagged = gait_first * of_gait + arm_first * of_arm + rest * of_rest
         rows[0, i] = max(abs(lagged) / first, _LEAST_CORRELATION)
         rows[1, i] = SAMPLES_PER_MINUTE * along
         rows[2, i] = max(first, third) / min(min(along, across), third)
-        rows[3, i] = first / along
+        rows[3, i] = first * per_energy
         rows[4, i] = np.sqrt((1.0 + along) * (1.0 - level))
         rows[5, i] = 2.0 * _SLANT * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK**2 + gesture + stride))
         rows[6, i] = moves[0, i]
         rows[7, i] = sd
         rows[8, i] = mean
-        rows[9, i] = min(max(3.0 * (fourth + crossed) / (along * along), 1.5), 400.0)
+        rows[9, i] = min(max(3.0 * (fourth + crossed) * per_energy * per_energy, 1.5), 400.0)
         motion_g[i] = np.sqrt(along)
 
 

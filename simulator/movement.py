@@ -50,6 +50,7 @@ GAIT_THIRD: Final = 0.12  # energy of gait on the third axis over that along gra
 _ARM_G: Final = (
     0.10  # g, magnitude SD at arm motion 1 (chores): seated minutes' percentiles 5, 29, 121 mg (norms accsd_seated_*)
 )
+_STILLEST: Final = np.float32(1e-4)  # arm motion, below which a logarithm is not asked for
 _ARM_POWER: Final = 0.68  # of arm motion: a task's energy varies less than its amount of movement; judgement
 _ARM_HZ: Final = 2.6  # Hz, root mean square frequency of gestures along gravity; E4 crosses zero every 0.14 to 0.2 s
 _TURN_HZ: Final = 1.5  # Hz, of the same gestures' turning of gravity, which is slower; judgement
@@ -67,7 +68,7 @@ _ROLL_SEATED, _ROLL_LYING = 0.2, 0.1  # rad, usual roll; arm tilt of E4 seated -
 
 _FIRST_LANE: Final = 300  # noise sequences of movement under a person's key, from here on, in the order of _DRIFT
 _DOING_LANE, _MINUTE_LANE = 320, 321  # noise sequences of what a doing is like, and of what is new in each minute
-_VIGOUR, _SHARE, _RATE, _TURN, _THIRD, _ROLL, _TREMOR, _TONE, _SWAY, _AIR = range(10)
+_VIGOUR, _SHARE, _RATE, _TURN, _THIRD, _TREMOR, _TONE, _SWAY, _ROLL, _AIR = range(10)
 _LIFT: Final = _AIR  # row of a doing's own roll, where the air's would be
 _OCTAVES: Final = np.array([128, 1024, 8192], dtype=np.int64)  # min between knots of a drift
 _GRID_MINUTES: Final = 8  # drifts are summed on this grid and run straight between
@@ -87,10 +88,10 @@ _DRIFT: Final = np.array(
         [0.03, 0.12, 0.10, 0.14],  # ln(Hz): how fast
         [0.08, 0.30, 0.22, 0.27],  # ln: how much they turn gravity
         [0.08, 0.30, 0.22, 0.27],  # ln: how flat they move
-        [0.12, 0.30, 0.18, 0.24],  # rad: how far the forearm is rolled over
         [0.06, 0.18, 0.16, 0.18],  # ln(g): tremor and pulse, how tight the strap is
         [0.03, 0.08, 0.09, 0.10],  # ln(Hz): their rhythm
         [0.05, 0.11, 0.08, 0.10],  # ln(g): gait; what the hand carries
+        [0.12, 0.30, 0.18, 0.24],  # rad: how far the forearm is rolled over
         [0.10, 0.80, 0.50, 0.50],  # ln(hPa): wind, doors and ventilation; a storm's gusts are ten times a calm day's
     ]
 )
@@ -103,9 +104,9 @@ _DOING: Final = np.array(
         0.03,  # ln(Hz); judgement: E4 crossings vary by a fifth, most of it with the energy alone
         0.10,  # ln: turning of gravity; half the spread of an E4's ratio and condition within an hour
         0.10,  # ln: flatness; same
-        0.10,  # rad: forearm lifted; E4 tilts' SD 0.11 within an hour, kurtosis 34
     ]
 )
+_LIFTED: Final = 0.10  # rad, times such a number: the forearm lifted; E4 tilts' SD 0.11 within an hour, kurtosis 34
 _NEW: Final = np.array([0.08, 0.03, 0.05])  # SD of tremor, its rhythm and gait, in each minute; judgement
 _AWAKE: Final = int(Stage.AWAKE)
 
@@ -165,12 +166,12 @@ def move(routine: Routine, key: Key, first_minute: int) -> NDArray[np.float32]:
     day = slice(lead_in, None)
     drift = np.empty((_LIFT + 1, n), dtype=np.float32)
     _drift(key, _FIRST_LANE, _DRIFT[:_AIR], first_minute, drift[:_AIR])
-    _change(key, routine.stage[day], first_minute, drift)
-    factors: Singles = np.exp(drift)  # in single precision NumPy's is many times as fast as a compiled loop's
-    factors[_ROLL] = drift[_ROLL]  # angles already
-    factors[_LIFT] = drift[_LIFT]
+    # Logarithms and powers by NumPy in single precision, where many are computed at once.
+    arm_log = np.log(np.maximum(routine.arm_motion[day], _STILLEST))
+    _change(key, routine.stage[day], arm_log, first_minute, drift)
+    np.exp(drift[:_ROLL], out=drift[:_ROLL])
     out = np.empty((_ROWS, n), dtype=np.float32)
-    _move(routine.stage[day], routine.activity[day], routine.cadence[day], routine.arm_motion[day], factors, out)
+    _move(routine.stage[day], routine.activity[day], routine.cadence[day], routine.arm_motion[day], drift, out)
     return out
 
 
@@ -227,8 +228,11 @@ def _begun(own: Key, minute: int) -> int:
 
 
 @compiled
-def _change(key: Key, stage: Codes, first_minute: int, drift: Singles) -> None:
-    """Add to ``drift`` [10, n] what changes with each doing and in each minute; the last row is the doing's lift."""
+def _change(key: Key, stage: Codes, arm_log: Singles, first_minute: int, drift: Singles) -> None:
+    """Add to ``drift`` [10, n] what the routine asks of the arm, what changes with each doing and in each minute.
+
+    The last row becomes the doing's lift.
+    """
     doings, minutes = lane_key(key, _DOING_LANE), lane_key(key, _MINUTE_LANE)
     began = np.uint64(_begun(doings, first_minute))
     doing, lifted = bits(doings, began), quantile_normal(bits(minutes, began), 0)
@@ -238,11 +242,13 @@ def _change(key: Key, stage: Codes, first_minute: int, drift: Singles) -> None:
             doing, lifted = word, quantile_normal(news, 0)
         drift[_LIFT, i] = 0.0
         if stage[i] == _AWAKE:  # a sleeper's hands lie until they turn over
-            drift[_VIGOUR, i] += _DOING[_VIGOUR] * quantile_normal(doing, _VIGOUR)
-            for lane in range(_SHARE, _ROLL):
+            drift[_VIGOUR, i] += _ARM_POWER * arm_log[i] + _DOING[_VIGOUR] * quantile_normal(doing, _VIGOUR)
+            for lane in range(_SHARE, _TREMOR):
                 unlike = quantile_normal(doing, lane)
                 drift[lane, i] += _DOING[lane] * unlike * abs(unlike)
-            drift[_LIFT, i] = _DOING[_ROLL] * lifted * abs(lifted)
+            drift[_LIFT, i] = _LIFTED * lifted * abs(lifted)
+        else:
+            drift[_VIGOUR, i] += arm_log[i]
         for k in range(_NEW.size):
             drift[_TREMOR + k, i] += _NEW[k] * quantile_normal(news, k + 1)
 
@@ -305,9 +311,9 @@ def _gait(steps: float, running: bool) -> tuple[float, float, float]:
 def _gestures(awake: bool, level: float, vigour: float, share: float) -> tuple[float, float]:
     """Energy of the arm's own movement, g^2, and the share of the minute that it takes; more of it is more energy."""
     if awake:
-        shaken, usual = _ARM_G * level**_ARM_POWER * vigour, _ARM_SHARE * np.sqrt(level)
+        shaken, usual = _ARM_G * vigour, _ARM_SHARE * np.sqrt(level)
     else:  # a sleeper turns over now and then, and twitches
-        shaken, usual = _TOSS_G * level * vigour, _TOSS_SHARE
+        shaken, usual = _TOSS_G * vigour, _TOSS_SHARE
     moved = min(usual * share, _MOST_SHARE)
     energy = min(shaken * shaken * moved / usual, _HARDEST_G * _HARDEST_G) if usual > 0.0 else 0.0
     return energy, moved + _TWITCH_SHARE if awake else moved
@@ -315,12 +321,13 @@ def _gestures(awake: bool, level: float, vigour: float, share: float) -> tuple[f
 
 @compiled
 def _move(stage: Codes, activity: Codes, cadence: Singles, arm_motion: Singles, factors: Singles, out: Singles) -> None:
-    """Fill ``out``, the rows of ``Movement``."""
+    """Fill ``out``, the rows of ``Movement``, from ``factors`` by lane, of which the last two are angles."""
     for i in range(stage.size):
         what, awake = activity[i], stage[i] == _AWAKE
         vigour, share = float(factors[_VIGOUR, i]), float(factors[_SHARE, i])
         if _PERIODIC[what] > 0.0:  # strokes are much alike
-            vigour, share = np.sqrt(np.sqrt(vigour)), np.sqrt(np.sqrt(share))
+            usual = max(arm_motion[i], _STILLEST) ** _ARM_POWER
+            vigour, share = usual * np.sqrt(np.sqrt(vigour / usual)), np.sqrt(np.sqrt(share))
         steps = np.floor(cadence[i] + 0.5)
         pace, walked, gait = _gait(steps, what == _RUNNING)
         tremor = _REST_G * factors[_TREMOR, i] * (_AWAKE_TONE if awake else 1.0)

@@ -119,7 +119,7 @@ def test_sensor_noise_hides_small_movements_first() -> None:
     buried = with_sensor_noise(features, motion_g, 5.0)  # nothing but noise is left, which is alike along every axis
     for name, level in {"covariance_condition": 0.0, "log_energy_ratio": -0.3, "kurtosis": 3.0}.items():
         np.testing.assert_allclose(buried[name], level, atol=0.2, err_msg=name)
-    assert np.ptp(buried["jerk_ratio"]) < 0.15
+    assert np.ptp(buried["jerk_ratio"]) < 0.2
     assert (noisy["sleep_coefficient"] >= features["sleep_coefficient"]).all()
 
 
