@@ -29,11 +29,11 @@ from simulator.wearing import LEAD_MINUTES, handling, wear_key
 RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the window; cuts off walking (norms rrvalid_*)
 AWAKE_OFF_MINUTES: Final = 30  # minutes until a watch off the wrist falls asleep: judgement; see ``find_gaps``
 HEART_RATE_LOSS_G: Final = (0.12, 0.40)  # g, SD of wrist acceleration: loss begins above chores, is likeliest in a run
-HEART_RATE_LOSS_SHARE: Final = 0.20  # share of spells of the strongest motion in which heart rate is lost: judgement
+HEART_RATE_LOSS_SHARE: Final = 0.18  # share of spells of the strongest motion in which heart rate is lost: judgement
 SWIMMING_LOSS_SHARE: Final = 0.40  # share of spells; 30 % of swimming minutes (norm hr_dropout_water)
 SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
 LOOSE_STRETCH_MINUTES: Final = (60.0, 360.0)  # shortest and longest stretch with a strap that is too loose: judgement
-LOOSE_LOSS: Final = (0.25, 0.80)  # share of its spells lost when still, and from 0.1 g on: judgement
+LOOSE_LOSS: Final = (0.40, 0.95)  # share of its spells with a loss when still, and from 0.1 g on: judgement
 COLD_PULSE_CELSIUS: Final = (5.0, -15.0)  # degC of air: cold fingers and wrists begin to hide the pulse, and always do
 WRIST_WARMTH_CELSIUS: Final = 10.0  # degC by which a worn watch is warmer than the air, under a sleeve; judgement
 COLD_SOAK_MINUTES: Final = 20.0  # minutes, time constant with which a watch takes the air's temperature; judgement
@@ -301,9 +301,10 @@ def _lose_contact(
         for i in range(max(begin, 0), min(end, MINUTES_PER_DAY)):
             first = i - i % SPELL_MINUTES
             share = still + (moving - still) * min(motion_g[first] / 0.1, 1.0)
-            spell = 2 * (day * (MINUTES_PER_DAY // SPELL_MINUTES) + first // SPELL_MINUTES)
+            spell = 3 * (day * (MINUTES_PER_DAY // SPELL_MINUTES) + first // SPELL_MINUTES)
+            lasts = 1.0 + SPELL_MINUTES * unit(bits(contact, np.uint64(spell + 2))) ** 1.5
             groups[_BEATS, i] = _LOOSE
-            if unit(bits(contact, np.uint64(spell))) < share:
+            if i - first < lasts and unit(bits(contact, np.uint64(spell))) < share:
                 groups[_PULSE, i] = groups[_VALID, i] = _LOOSE
             if unit(bits(contact, np.uint64(spell + 1))) < share:
                 groups[_SWEAT, i] = groups[_WARMTH, i] = _LOOSE

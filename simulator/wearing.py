@@ -32,6 +32,8 @@ NIGHT_LOG_ODDS: Final = 3.6  # of wearing it in a night, median person; 73.5 % o
 NIGHT_SPREAD: Final = 4.0  # SD between people of these log odds: nearly always, or hardly ever (LifeSnaps, NHANES)
 RECHARGE_AT: Final = 0.22  # share of battery left when people charge: 15-30 % (norms)
 OFF_CANDIDATES: Final = 8  # most times a day that a watch is taken off, charging and water aside
+LEFT_AFTER_NIGHT_OFF: Final = 2.5  # chance of leaving it at home in a morning over ``forgetful``: judgement; 81 % of
+LEFT_AFTER_NIGHT_ON: Final = 0.3  # Fitabase's gaps over 5 h begin from 19 to 1 h, so most such mornings follow a night
 LONGEST_EPISODE_MINUTES: Final = 1180  # minutes: episodes end on the day after they began, before 20 h
 LIFTING: Final = (
     int(Activity.WEIGHTLIFTING),
@@ -90,7 +92,7 @@ def draw_wear(population: "Population", vendor: Vendor, rng: np.random.Generator
         "unworn_days": min(0.016 * math.exp(-1.5 * habit(5, 0.7)), 0.5),
         "forgetful": min(0.022 * math.exp(-1.7 * habit(6, 0.8)), 0.6),  # mean 0.06: judgement
         "charge_phase": float(rng.random()),
-        "loose_fit": min(0.012 * math.exp(-1.0 * habit(7, 0.4)), 0.4),  # share of time, mean 0.02: judgement
+        "loose_fit": min(0.012 * math.exp(-1.4 * habit(7, 0.6)), 0.4),  # share of time, mean 0.03: judgement
         # times a year: two in three take a holiday from it every other year or so; judgement
         "weeks_off_per_year": min(0.25 * math.exp(-0.8 * habit(8, 0.5)), 4.0),
         "phone_away_per_year": min(0.25 * math.exp(0.8 * own[9]), 6.0),  # times a year beyond two days: judgement
@@ -167,17 +169,20 @@ def _not_put_on(person: "Person", routine: "Routine", day: int, draws: Draws, ke
         u_night, u_late, u_early = draws[d][_NIGHT], draws[d][_LATE], draws[d][_EARLY]
         if u_night >= person.worn_nights:  # off from some time in the evening until after breakfast: judgement
             yield bed - loose_hold * 150.0 * u_late**2, rise + 10.0 + loose_hold * 90.0 * u_early**2
-    rise, next_rise = routine.nights[0][1], routine.nights[1][1]
-    if draws[day][_LEFT] < person.forgetful:  # left at home in the morning, until the return: judgement
+    (bed, rise), (next_bed, next_rise) = routine.nights
+    unworn_night = draws[day][_NIGHT] >= person.worn_nights  # who took it off for the night forgets it more easily
+    if draws[day][_LEFT] < person.forgetful * (LEFT_AFTER_NIGHT_OFF if unworn_night else LEFT_AFTER_NIGHT_ON):
         yield rise + 20.0, min(rise + 320.0 + 420.0 * draws[day][_BACK], float(MINUTES_PER_DAY))
     if away(person, day - 1, key):
         yield -float(MINUTES_PER_DAY), rise
     if away(person, day, key):
-        yield rise, next_rise
+        yield bed, next_rise
+    if away(person, day + 1, key):
+        yield next_bed, float(MINUTES_PER_DAY)
 
 
 def away(person: "Person", day: int, key: Key) -> bool:
-    """True if the watch stays in its drawer from getting up on ``day``: for one to five days, or one to four weeks."""
+    """True if the watch, put away the evening before, stays there on ``day``: in runs of one to five days, or weeks."""
     return _within(person.unworn_days * _WEEK / 3.0, day, _WEEK, 1, 5, key, _AWAY_LANE) or _within(
         person.weeks_off_per_year * _SEASON / _DAYS_PER_YEAR, day, _SEASON, 7, 28, key, _AWAY_LANE + 10_000
     )

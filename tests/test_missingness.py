@@ -371,16 +371,16 @@ def by_firmware(vendor: Vendor, person: Person) -> tuple[NDArray[np.bool_], NDAr
     return observed, noon, on & asleep
 
 
-def test_an_unworn_day_runs_from_rising_to_rising() -> None:
+def test_an_unworn_day_runs_from_the_evening_before_to_the_morning_after() -> None:
     person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.2)
-    unworn = [away(person, day) for day in range(-1, 40)]
-    assert 0 < sum(unworn) < len(unworn)
+    unworn = {day: away(person, day) for day in range(-1, 42)}
+    assert 0 < sum(unworn.values()) < len(unworn)
     garmin = VENDORS["garmin-venu-3"]
     for day, routine in enumerate(live_through(person, range(40), MONDAY)):
-        rise = routine.nights[0][1]
+        (bed, rise), (next_bed, _) = routine.nights
         on = worn(person, garmin, routine, day)
-        assert (on[:rise].mean() < 0.05) == unworn[day]  # unworn[day] is the day before
-        assert (on[rise:].mean() < 0.05) == unworn[day + 1]
+        assert (on[max(bed, 0) : rise].mean() < 0.05) == (unworn[day - 1] or unworn[day])
+        assert (on[rise : min(next_bed, 1440)].mean() < 0.05) == unworn[day]
 
 
 def test_unworn_days_come_as_often_as_the_habit_says() -> None:
@@ -425,8 +425,9 @@ def test_a_loose_strap_loses_the_pulse_and_the_electrodes_for_as_long_as_the_hab
         none = find_gaps(tight, SENSE_2, routine, full, motion, day)
         assert not (none == Reason.LOOSE_FIT).any()
     assert 0.12 < np.mean(beats) < 0.25  # of the time, charges and overlaps off
-    assert np.mean(lost) == pytest.approx(0.525 * np.mean(beats), rel=0.2)  # halfway between still and moving
-    assert 0 < np.mean(skin) < np.mean(lost)  # firmware has switched electrodes off for some of it
+    halfway = 0.675 * 0.58  # between still and moving; a loss lasts 4.6 of a spell's 8 minutes on average
+    assert np.mean(lost) == pytest.approx(halfway * np.mean(beats), rel=0.1)
+    assert 0.2 * np.mean(beats) < np.mean(skin) < 0.6 * np.mean(beats)  # not while firmware has switched them off
 
 
 def test_swimmers_and_cold_wrists_lose_the_pulse() -> None:
