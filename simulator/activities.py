@@ -198,6 +198,12 @@ LOGGED_LABELS: Final = tuple(OF_LABEL)
 """The diary's words for them, LSM-1's eight among the first."""
 
 
+_LIKED: Final = tuple(activity.label for activity in SPORTS if activity != Activity.WALKING)
+_DAYS, _FEMALE, _AGEING = (
+    np.array([getattr(SPORTS[OF_LABEL[label]], name) for label in _LIKED]) for name in ("days", "female", "ageing")
+)
+
+
 def liking(sex: float, age_years: float) -> dict[str, float]:
     """How likely each class but walking is to be somebody's sport, by label, summing to 1.
 
@@ -208,12 +214,5 @@ def liking(sex: float, age_years: float) -> dict[str, float]:
     >>> round(sum(liking(0.0, 40.0).values()), 6), liking(0.0, 40.0)["yoga"] > 4 * liking(1.0, 40.0)["yoga"]
     (1.0, True)
     """
-    weights = {
-        activity.label: sport.days
-        * (sport.female * (1.0 - sex) + (1.0 - sport.female) * sex)
-        * float(np.exp(sport.ageing * (min(age_years, 80.0) - 45.0)))
-        for activity, sport in SPORTS.items()
-        if activity != Activity.WALKING
-    }
-    total = sum(weights.values())
-    return {label: weight / total for label, weight in weights.items()}
+    weights = _DAYS * (_FEMALE * (1.0 - sex) + (1.0 - _FEMALE) * sex) * np.exp(_AGEING * (min(age_years, 80.0) - 45.0))
+    return dict(zip(_LIKED, (weights / weights.sum()).tolist(), strict=True))

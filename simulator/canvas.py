@@ -17,7 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.activities import CELSIUS, FEELS, PRESSURE_NOISE, Activity, Place, Shape
-from simulator.noise import Floats, Key, bits, compiled, high_half, lane_key, low_half, normal
+from simulator.noise import (
+    Floats,
+    Key,
+    bits,
+    compiled,
+    high_half,
+    lane_key,
+    low_half,
+    normal,
+    normal_at,
+    quantile_normal,
+)
 from simulator.recording import Event
 
 Codes = NDArray[np.uint8]
@@ -26,7 +37,7 @@ Singles = NDArray[np.float32]
 
 FLOOR_METRES: Final = 2.8  # metres between floors; 0.3 hPa (norm alt_floor)
 EFFORT_PER_STEP: Final = 0.0029  # share of heart rate reserve a step a minute: +20 bpm at 21-60 steps (Fitabase)
-STAIRS_PER_BOUT: Final = 0.10  # share of bouts of steps that lead over a floor: 6 to 10 floors a day, judgement
+STAIRS_BELOW: Final = -1.28  # standard normal below which a bout leads over a floor, one in ten: 6 to 10 floors a day
 BOUT_SPREAD: Final = 1.25  # SD of ln(length of a bout of steps): Fitabase
 BOUT_STEPS: Final = 12.5  # steps a minute, median of bouts of a minute: 10 where they end within it (Fitabase)
 BOUT_GROWTH: Final = 0.42  # power of a bout's length in its steps a minute: 10 in one minute, 22 in five (Fitabase)
@@ -59,8 +70,7 @@ _REST, _DESK, _CHORES, _STAIRS = (
     int(activity) for activity in (Activity.REST, Activity.DESK, Activity.CHORES, Activity.STAIRS)
 )
 _INTERVALS, _SETS, _RALLIES = int(Shape.INTERVALS), int(Shape.SETS), int(Shape.RALLIES)
-_NORMALS, _UNIFORMS = 6, 4  # drawn a minute
-_MINUTES: Final = 2  # lane of a day's noise
+_STRETCHES, _PLAY, _STEPS, _FEELINGS = 2, 3, 4, 5  # lanes of a day's noise
 
 
 class Stroke(NamedTuple):
@@ -195,7 +205,9 @@ class Canvas:
         """Spend the minutes ``where`` like this."""
         if where[1] <= where[0]:
             return
-        self.strokes.append(Stroke(*where, activity, place, effort, cadence, vigour, load, shape, asleep))
+        self.strokes.append(
+            Stroke(*where, int(activity), int(place), effort, cadence, vigour, load, int(shape), asleep)
+        )
         self._taken.append(where)
 
     def log(self, label: str, where: tuple[int, int]) -> None:
@@ -225,7 +237,7 @@ class Canvas:
         spells = np.array(self.spells, dtype=np.float64).reshape(-1, len(Spell._fields))
         for begin, end in self.logs:
             flags[1, begin:end] = True
-        _paint(codes, flags, tracks, self.start, strokes, spells, *chances(key, _MINUTES, n), ground)
+        _paint(codes, flags, tracks, self.start, strokes, spells, key, ground)
         return Waking(
             start=self.start + first,
             codes=codes[:, first:],
@@ -238,23 +250,27 @@ class Canvas:
 
 
 @compiled
-def chances(key: Key, lane: int, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Standard normals [n, 6] and uniforms in [0, 1) [n, 4], float32, that live under ``key`` in a lane."""
-    normals = np.empty((n, _NORMALS), dtype=np.float32)
-    uniforms = np.empty((n, _UNIFORMS), dtype=np.float32)
-    own, counter = lane_key(key, lane), np.uint64(0)
+def chances(key: Key, lane: int, n: int) -> tuple[Floats, Floats]:
+    """``n`` standard normals and as many uniforms in [0, 1) that live under ``key`` in a lane."""
+    normals, uniforms = np.empty(n), np.empty(n)
+    own = lane_key(key, lane)
     for i in range(n):
-        for j in range(0, _NORMALS, 2):
-            word = bits(own, counter)
-            counter += np.uint64(1)
-            normals[i, j] = normal(low_half(word), word)
-            normals[i, j + 1] = normal(high_half(word), word)
-        for j in range(0, _UNIFORMS, 2):
-            word = bits(own, counter)
-            counter += np.uint64(1)
-            uniforms[i, j] = (low_half(word) >> 8) * 5.9604644775390625e-08  # 24 bits, 2**-24
-            uniforms[i, j + 1] = (high_half(word) >> 8) * 5.9604644775390625e-08
+        word = bits(own, np.uint64(i))
+        normals[i] = normal(low_half(word), word)
+        uniforms[i] = _high_share(bits(own, np.uint64(n + i)))
     return normals, uniforms
+
+
+@compiled
+def _low_share(word: np.uint64) -> float:
+    """A uniform number in [0, 1) from the low half of a word."""
+    return (low_half(word) >> 8) * 5.9604644775390625e-08  # 24 bits, 2**-24
+
+
+@compiled
+def _high_share(word: np.uint64) -> float:
+    """A uniform number in [0, 1) from the high half of a word."""
+    return (high_half(word) >> 8) * 5.9604644775390625e-08
 
 
 @compiled
@@ -265,28 +281,23 @@ def _paint(
     start: int,
     strokes: Floats,
     spells: Floats,
-    normals: Singles,
-    uniforms: Singles,
+    key: Key,
     ground: Ground,
 ) -> None:
     """Fill ``codes``, ``flags`` and ``tracks`` (see ``Waking``); ``start`` is the first minute's clock."""
     n = codes.shape[1]
     place = np.zeros(n, dtype=np.uint8)
-    vigour = np.ones(n)
-    demand = np.zeros(n)
-    gait = np.zeros(n)
-    load = np.zeros(n)
-    leaning = np.zeros(n)
-    _lay_ground(codes[1], place, vigour, load, leaning, start, normals, uniforms, ground)
+    vigour, demand, gait, load, leaning = np.zeros((5, n))
+    _lay_ground(codes[1], place, vigour, load, leaning, start, lane_key(key, _STRETCHES), ground)
     for s in range(len(strokes)):
-        _lay_stroke(codes, place, vigour, demand, gait, load, strokes[s], normals)
+        _lay_stroke(codes, place, vigour, demand, gait, load, strokes[s], lane_key(key, _PLAY))
     for s in range(len(spells)):
         for i in range(int(spells[s, 0]), int(spells[s, 1])):
             load[i] += spells[s, 2]
             leaning[i] += spells[s, 3]
             vigour[i] *= spells[s, 4]
-    _take_steps(codes, gait, leaning, tracks[1], normals, uniforms, ground)
-    _feel(codes, flags[0], place, vigour, demand, load, tracks, start, normals, uniforms, ground)
+    _take_steps(codes, gait, leaning, tracks[1], lane_key(key, _STEPS), ground)
+    _feel(codes, flags[0], place, vigour, demand, load, tracks, start, lane_key(key, _FEELINGS), ground)
 
 
 @compiled
@@ -297,38 +308,37 @@ def _lay_ground(
     load: Floats,
     leaning: Floats,
     start: int,
-    normals: Singles,
-    uniforms: Singles,
+    key: Key,
     ground: Ground,
 ) -> None:
     """Leisure and work: a chain of stretches that are quiet, busy with the hands, or on the feet."""
     n = len(activity)
     i = 0
-    inclined = normals[0, 3] if n else 0.0  # standard normal: to be on the feet
+    inclined = normal_at(key, np.uint64(2 * n))  # standard normal: to be on the feet
     while i < n:
         clock = start + i
         at_work = ground.work_begin <= clock < ground.work_end
         feet = ground.work_on_feet if at_work else ground.leisure_on_feet[clock // 60 % 24]
-        inclined = STRETCH_MEMORY * inclined + np.sqrt(1.0 - STRETCH_MEMORY**2) * normals[i, 2]
+        word, chance = bits(key, np.uint64(2 * i)), _low_share(bits(key, np.uint64(2 * i + 1)))
+        inclined = STRETCH_MEMORY * inclined + np.sqrt(1.0 - STRETCH_MEMORY**2) * quantile_normal(word, 2)
         share = 1.0 / (1.0 + np.exp(1.702 * inclined))  # about uniform, low when inclined
         if share < feet:
             what = _CHORES
-        elif uniforms[i, 0] < (0.12 if at_work else ground.idleness):
+        elif chance < (0.12 if at_work else ground.idleness):
             what = _REST
         else:
             what = _DESK
-        end = min(n, i + 1 + int(min(STRETCH_MINUTES * np.exp(0.8 * normals[i, 0]), 150.0)))
+        end = min(n, i + 1 + int(min(STRETCH_MINUTES * np.exp(0.8 * quantile_normal(word, 0)), 150.0)))
         for j, border in enumerate((ground.work_begin, ground.work_end)):  # work begins and ends on time
             if start + i < border < start + end and ground.work_begin < ground.work_end:
                 end = int(border) - start + 1 - j
-        strength = np.exp(0.45 * normals[i, 1])
-        for k in range(i, max(end, i + 1)):
-            activity[k] = what
-            vigour[k] = strength
-            leaning[k] = inclined
-            place[k] = ground.work_place if at_work else _HOME
-            load[k] = 0.12 if at_work else 0.0
-        i = max(end, i + 1)
+        end = max(end, i + 1)
+        activity[i:end] = what
+        vigour[i:end] = np.exp(0.45 * quantile_normal(word, 1))
+        leaning[i:end] = inclined
+        place[i:end] = ground.work_place if at_work else _HOME
+        load[i:end] = 0.12 if at_work else 0.0
+        i = end
 
 
 @compiled
@@ -340,34 +350,36 @@ def _lay_stroke(
     gait: Floats,
     load: Floats,
     stroke: Floats,
-    normals: Singles,
+    key: Key,
 ) -> None:
     """One stroke of the plan over whatever is there."""
     begin, end, shape = int(stroke[0]), int(stroke[1]), int(stroke[8])
+    codes[0, begin:end] = 1 if stroke[9] > 0.0 else 0
+    codes[1, begin:end] = np.uint8(stroke[2])
+    place[begin:end] = np.uint8(stroke[3])
+    demand[begin:end] = 0.0
+    gait[begin:end] = stroke[5]
+    gait[begin] = gait[end - 1] = 0.55 * stroke[5]  # a bout rarely begins on the minute
+    vigour[begin:end] = stroke[6]
+    load[begin:end] += stroke[7]
+    if stroke[4] == 0.0:
+        return
     play = 0.0
     for i in range(begin, end):
         minute = i - begin
         run = 1.0 - 0.35 * np.exp(-minute / 3.0) + 0.04 * np.sin(minute / 7.0)  # warming up, rolling terrain
         if shape == _INTERVALS:
-            run += 0.20 if np.sin(1.5708 * minute + 0.4) > 0.0 else -0.20  # four minutes a round
+            run += 0.20 if minute % 4 < 2 else -0.20
         elif shape == _SETS:
-            run += 0.60 if np.sin(1.5708 * minute + 0.4) > 0.8 else -0.20  # every fourth minute, and what lies between
+            run += 0.60 if minute % 4 == 1 else -0.20
         elif shape == _RALLIES:
-            play = 0.7 * play + 0.71 * normals[i, 4]
+            play = 0.7 * play + 0.71 * quantile_normal(bits(key, np.uint64(i)), 0)
             run += 0.15 * play
-        codes[0, i] = 1 if stroke[9] > 0.0 else 0
-        codes[1, i] = np.uint8(stroke[2])
-        place[i] = np.uint8(stroke[3])
         demand[i] = stroke[4] * max(run, 0.1)
-        gait[i] = stroke[5] * (0.55 if i == begin or i == end - 1 else 1.0)  # a bout rarely begins on the minute
-        vigour[i] = stroke[6]
-        load[i] += stroke[7]
 
 
 @compiled
-def _take_steps(
-    codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, normals: Singles, uniforms: Singles, ground: Ground
-) -> None:
+def _take_steps(codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, key: Key, ground: Ground) -> None:
     """Steps of each minute into ``cadence``: gait where it is planned, else bouts between pauses."""
     stepping = ground.stepping
     left = pace = 0.0  # minutes of the present bout to come, its steps a minute
@@ -375,44 +387,52 @@ def _take_steps(
     before = 255
     for i in range(codes.shape[1]):
         what = codes[1, i]
-        bout, typical, spread = _FEELS[what, 3], _FEELS[what, 4], _FEELS[what, 5]
-        z = normals[i]
-        typical *= np.exp(-LEANING * leaning[i])
-        if gait[i] > 0.0:
-            if gait[i] > 60.0:
-                steps = gait[i] * min(max(0.99 + 0.05 * z[0], 0.7), 1.12)
-                if uniforms[i, 0] < (HALTS if gait[i] > DAWDLING else 4.0 * HALTS):
-                    steps *= 0.3 + 0.6 * uniforms[i, 1]
-            else:
-                steps = gait[i] * np.exp(min(0.4 * z[0], 1.0) - 0.05)
-            cadence[i] = min(steps, 210.0)
-            left, before = 0.0, what
-            continue
         cadence[i] = 0.0
-        if bout == 0.0 or codes[0, i] > 0:
+        still = gait[i] == 0.0 and (_FEELS[what, 3] == 0.0 or codes[0, i] > 0)
+        if still or (gait[i] == 0.0 and what == before and left <= 0.0 and pause > 1.0):
+            pause -= 1.0
             left, before = 0.0, what
             continue
+        word, chance = bits(key, np.uint64(2 * i)), bits(key, np.uint64(2 * i + 1))
+        if gait[i] > 0.0:
+            cadence[i] = _strides(gait[i], quantile_normal(word, 0), _low_share(chance), _high_share(chance))
+            left, before = 0.0, what
+            continue
+        typical = _FEELS[what, 4] * np.exp(_FEELS[what, 5] * quantile_normal(word, 3) - LEANING * leaning[i]) / stepping
         if what != before and left <= 0.0:
-            pause = typical * np.exp(spread * z[3]) / stepping * uniforms[i, 1]
+            pause = typical * _high_share(chance)
         before = what
         if left <= 0.0:
             pause -= 1.0
             if pause > 0.0:
                 continue
-            left = min(bout * np.exp(BOUT_SPREAD * z[1]), 25.0)
-            pace = BOUT_STEPS * stepping * max(left, 0.7) ** BOUT_GROWTH * np.exp(BOUT_STEPS_SPREAD * z[2])
-            if what <= _CHORES and uniforms[i, 2] < STAIRS_PER_BOUT:
+            left = min(_FEELS[what, 3] * np.exp(BOUT_SPREAD * quantile_normal(word, 1)), 25.0)
+            pace = BOUT_STEPS * stepping * max(left, 0.7) ** BOUT_GROWTH
+            pace *= np.exp(BOUT_STEPS_SPREAD * quantile_normal(word, 2))
+            if what <= _CHORES and quantile_normal(word, 4) < STAIRS_BELOW:
                 codes[1, i] = _STAIRS
-        steps = pace * np.exp(MINUTE_STEPS_SPREAD * z[0])
+        steps = pace * np.exp(MINUTE_STEPS_SPREAD * quantile_normal(word, 0))
         steps = ground.pace * (1.0 - np.exp(-steps / ground.pace))  # nobody potters faster than they walk
         if steps < FEW_STEPS:  # three to eight are one walk over the room; a watch rarely counts one or two alone
-            steps = 4.0 + 4.5 * uniforms[i, 3] if uniforms[i, 0] > 0.08 else 1.0 + 2.9 * uniforms[i, 3]
+            few = _high_share(chance)
+            steps = 4.0 + 4.5 * few if _low_share(chance) > 0.08 else 1.0 + 2.9 * few
         cadence[i] = steps
-        if codes[1, i] <= _DESK and cadence[i] > WALKS_ABOUT:
+        if codes[1, i] <= _DESK and steps > WALKS_ABOUT:
             codes[1, i] = _CHORES
         left -= 1.0
         if left <= 0.0:
-            pause = 1.0 + typical * np.exp(spread * z[3]) / stepping
+            pause = 1.0 + typical
+
+
+@compiled
+def _strides(gait: float, z: float, halts: float, lost: float) -> float:
+    """Steps of a minute of planned gait: even in a walk, but for halts; loose in play."""
+    if gait <= 60.0:
+        return float(gait * np.exp(min(0.4 * z, 1.0) - 0.05))
+    steps = gait * min(max(0.99 + 0.05 * z, 0.7), 1.12)
+    if halts < (HALTS if gait > DAWDLING else 4.0 * HALTS):
+        steps *= 0.3 + 0.6 * lost
+    return min(steps, 210.0)
 
 
 @compiled
@@ -425,50 +445,52 @@ def _feel(
     load: Floats,
     tracks: Singles,
     start: int,
-    normals: Singles,
-    uniforms: Singles,
+    key: Key,
     ground: Ground,
 ) -> None:
     """What every minute asks of the body and shows to the watch, into ``tracks`` (see ``Waking``)."""
     keep_arm, keep_slope = np.exp(-1.0 / ARM_MINUTES), np.exp(-1.0 / SLOPE_MINUTES)
     keep_air, keep_mind = np.exp(-1.0 / AIR_MINUTES), np.exp(-1.0 / MIND_MINUTES)
+    new_arm, new_slope = np.sqrt(1.0 - keep_arm**2), np.sqrt(1.0 - keep_slope**2)
+    new_air, new_mind = np.sqrt(1.0 - keep_air**2), np.sqrt(1.0 - keep_mind**2)
     n = codes.shape[1]
-    outdoors = 15.0 + 6.5 * normals[0, 0] if n else 0.0  # degC, the day's mean: judgement, no season
-    indoors = 1.2 * normals[0, 1] if n else 0.0  # degC: judgement
+    outdoors = 15.0 + 6.5 * normal_at(key, np.uint64(2 * n))  # degC, the day's mean: judgement, no season
+    indoors = 1.2 * normal_at(key, np.uint64(2 * n + 1))  # degC: judgement
     arm = slope = air = mind = 0.0
     busy = False
     for i in range(n):
-        what, where, z = codes[1, i], place[i], normals[i]
-        cadence = tracks[1, i]
-        arm = keep_arm * arm + np.sqrt(1.0 - keep_arm**2) * z[4]
-        slope = keep_slope * slope + np.sqrt(1.0 - keep_slope**2) * z[5]
-        air = keep_air * air + np.sqrt(1.0 - keep_air**2) * z[2]
-        mind = keep_mind * mind + np.sqrt(1.0 - keep_mind**2) * z[3]
-        light = ground.lightness * _FEELS[what, 0]
+        what, where, cadence = codes[1, i], place[i], tracks[1, i]
+        word, other = bits(key, np.uint64(2 * i)), bits(key, np.uint64(2 * i + 1))
+        arm = keep_arm * arm + new_arm * quantile_normal(word, 0)
+        slope = keep_slope * slope + new_slope * quantile_normal(word, 1)
+        air = keep_air * air + new_air * quantile_normal(word, 2)
+        mind = keep_mind * mind + new_mind * quantile_normal(word, 3)
+        light, climb, walks = _FEELS[what, 0], 0.0, 0.0
         if what <= _STAIRS:
-            light += ground.lightness * EFFORT_PER_STEP * min(cadence, 60.0)
+            light += EFFORT_PER_STEP * min(cadence, 60.0)
         if what == _STAIRS:  # one floor or two, up or down
-            climb = FLOOR_METRES * (1.0 if uniforms[i, 3] < 0.5 else -1.0) * (2.0 if uniforms[i, 1] > 0.6 else 1.0)
-        else:
-            climb = _FEELS[what, 6] * min(max(slope, -3.0), 3.0)
-        if where == _OUTDOORS:  # warmest at 15 h
-            celsius = outdoors + 4.0 * np.sin(2.0 * np.pi * ((start + i) / 1440.0 - 0.375))
-        else:
-            celsius = _CELSIUS[where] + indoors
-        water[i] = where in (_POOL, _SHOWER)
-        tracks[0, i] = min(max(demand[i] * (1.0 + 0.03 * arm), light), 1.0)
-        walks = min(cadence / A_FEW_PACES, 1.0) if what <= _DESK else 0.0
+            climb = FLOOR_METRES if quantile_normal(other, 1) < 0.0 else -FLOOR_METRES
+            climb *= 2.0 if quantile_normal(word, 1) > 0.25 else 1.0  # two in five lead over two
+        elif _FEELS[what, 6] > 0.0:
+            climb = min(max(_FEELS[what, 6] * min(max(slope, -3.0), 3.0), -15.0), 15.0)
+        if what <= _DESK:
+            walks = min(cadence / A_FEW_PACES, 1.0)
+        fresh = quantile_normal(word, 4)
         if _FEELS[what, 2] < SEATED and demand[i] == 0.0:
-            busy = uniforms[i, 3] < (HANDS_GO_ON if busy else HANDS_BEGIN)
-            hands = HANDS_BUSY * np.exp(HANDS_SPREAD * z[0] - 0.15) if busy else HANDS_IDLE
-            hands *= np.exp(0.3 * arm - 0.045)
+            busy = _high_share(other) < (HANDS_GO_ON if busy else HANDS_BEGIN)
+            hands = HANDS_BUSY * np.exp(HANDS_SPREAD * fresh + 0.3 * arm - 0.195) if busy else HANDS_IDLE
         else:
-            hands = np.exp(0.50 * arm + 0.22 * z[0] - 0.15)
+            hands = np.exp(0.50 * arm + 0.22 * fresh - 0.15)
+        water[i] = where in (_POOL, _SHOWER)
+        tracks[0, i] = min(max(demand[i] * (1.0 + 0.03 * arm), ground.lightness * light), 1.0)
         tracks[2, i] = (_FEELS[what, 1] * hands + WALKING_ARM * walks) * vigour[i]
         tracks[3, i] = min(_FEELS[what, 2] + WALKING_UP * walks, 1.0)
-        tracks[4, i] = min(max(climb, -15.0), 15.0)
-        tracks[5, i] = _PRESSURE_NOISE[where] * np.exp(0.50 * air + 0.30 * z[1] - 0.17)
+        tracks[4, i] = climb
+        tracks[5, i] = _PRESSURE_NOISE[where] * np.exp(0.50 * air + 0.30 * quantile_normal(other, 0) - 0.17)
         tracks[6, i] = min(max(load[i] + ground.arousal + 0.09 * mind, 0.0), 1.5)
-        tracks[7, i] = celsius
+        if where == _OUTDOORS:  # warmest at 15 h
+            tracks[7, i] = outdoors + 4.0 * np.sin(2.0 * np.pi * ((start + i) / 1440.0 - 0.375))
+        else:
+            tracks[7, i] = _CELSIUS[where] + indoors
         if codes[0, i] > 0:  # dozing
             tracks[0, i], tracks[2, i], tracks[6, i] = 0.0, 0.15 * tracks[2, i], 0.0

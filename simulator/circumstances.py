@@ -68,9 +68,30 @@ def weekday_of(day: int, start: date) -> int:
     return (start.weekday() + day) % 7
 
 
-def circumstances(person: Person, day: int, start: date) -> Circumstances:
-    """What day ``day`` brings: a pure function of person, day and weekday."""
-    key = time_key(person.seed, person.index, "circumstances")
+def life_key(person: Person) -> Key:
+    """The key under which all of a person's days and nights are drawn; a hash, so made once and handed on."""
+    return time_key(person.seed, person.index, "life")
+
+
+def key_of(life: Key, lane: int, day: int) -> Key:
+    """The key of one day's noise of a kind, under the life's."""
+    return np.uint64(_first_word(life, lane, day)), life[1]
+
+
+@compiled
+def _first_word(life: Key, lane: int, day: int) -> np.uint64:
+    return bits(lane_key(life, lane), np.uint64(day))
+
+
+def circumstances(person: Person, day: int, start: date, key: Key) -> Circumstances:
+    """What day ``day`` brings: a pure function of person, day and weekday.
+
+    Args:
+        person: To whom.
+        day: Days since ``start``.
+        start: The first day's date.
+        key: The person's ``life_key``.
+    """
     weekday = weekday_of(day, start)
     u, z = _drawn(key, day)
     fever = fever_at(key, person.ill_per_year / 365.0, 1440 * day + 720)
@@ -83,9 +104,8 @@ def circumstances(person: Person, day: int, start: date) -> Circumstances:
     return Circumstances(weekday, duty, sport, early, drinks, fever, z[3], z[4])
 
 
-def fever(person: Person, first_minute: int, n: int) -> NDArray[np.float32]:
-    """``Routine.fever`` of ``n`` minutes from absolute minute ``first_minute`` on."""
-    key = time_key(person.seed, person.index, "circumstances")
+def fever(person: Person, first_minute: int, n: int, key: Key) -> NDArray[np.float32]:
+    """``Routine.fever`` of ``n`` minutes from absolute minute ``first_minute`` on, under the ``life_key``."""
     return _fever(key, person.ill_per_year / 365.0, first_minute, n)
 
 

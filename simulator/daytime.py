@@ -15,8 +15,8 @@ import numpy as np
 
 from simulator.activities import SPORTS, Activity, Place
 from simulator.canvas import Canvas, Drink, Ground, Spell, Waking, chances
-from simulator.circumstances import Circumstances
-from simulator.noise import time_key
+from simulator.circumstances import Circumstances, key_of
+from simulator.noise import Key
 from simulator.population import Person
 from simulator.traits import logistic, pick
 
@@ -46,7 +46,7 @@ MOODS: Final = {  # all but the odds judgement
     "frustrated": Mood(0.112, 0.24, -0.55, 1.4, 1.7, 1.5, 0.7, 0.7, 0.7),
     "excited": Mood(0.063, 0.26, 0.45, 2.0, 1.6, 0.3, 0.3, 0.8, 4.0),
     "calm": Mood(0.43, -0.14, 0.15, -1.8, 0.6, 0.25, 2.4, 2.6, 0.6),
-    "stressed": Mood(0.135, 0.38, -0.55, -1.0, 1.1, 2.8, 0.6, 0.25, 0.6),
+    "stressed": Mood(0.135, 0.32, -0.55, -1.0, 1.1, 2.8, 0.6, 0.25, 0.6),
 }
 MOODS_A_DAY: Final = (0.62, 0.20, 0.06)  # share of days with a mood in the diary, with a second and a third: judgement
 MOOD_STAYS: Final = 0.40  # share of a day's entries that repeat the mood of the day: judgement
@@ -60,7 +60,8 @@ CHORES_BY_HOUR: Final = np.array(  # share of leisure on the feet: most at 9-12 
     [0.10] * 6 + [0.16, 0.21, 0.27, 0.32, 0.34, 0.31, 0.29, 0.23, 0.20, 0.22, 0.27, 0.32, 0.36, 0.32, 0.22] + [0.14] * 3
 )
 _PLAN: Final = 1  # lane of a day's noise
-_DICE_ROWS: Final = 48  # rows of six normals and four uniforms: more than a day's plan takes
+_DAYS: Final = 2002  # lane of a life
+_DICE: Final = 160  # normals, and as many uniforms: more than a day's plan takes
 
 
 class _Dice:
@@ -88,7 +89,9 @@ class _Dice:
         return number
 
 
-def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, since: int | None = None) -> Waking:
+def spend(
+    person: Person, day: int, today: Circumstances, rise: int, bed: int, life: Key, since: int | None = None
+) -> Waking:
     """The waking hours of a day.
 
     Args:
@@ -97,11 +100,12 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
         today: What the day brings.
         rise: When the day begins, minutes from its midnight.
         bed: When the light goes out, minutes from its midnight; may be above 1440.
+        life: The person's ``life_key``.
         since: Return only the minutes from here on; all by default. It changes none of them.
     """
-    key = time_key(person.seed, person.index, day, "day")
-    normals, uniforms = chances(key, _PLAN, _DICE_ROWS)
-    dice = _Dice(normals.ravel().tolist(), uniforms.ravel().tolist())
+    key = key_of(life, _DAYS, day)
+    normals, uniforms = chances(key, _PLAN, _DICE)
+    dice = _Dice(normals.tolist(), uniforms.tolist())
     # ln(steps) varies between days with SD 0.38 (LifeSnaps); Saturday is livelier than Sunday (ratio 0.83)
     liveliness = {5: 1.08, 6: 0.90}.get(today.weekday, 1.0)
     active = (
@@ -136,7 +140,7 @@ def spend(person: Person, day: int, today: Circumstances, rise: int, bed: int, s
         lightness=math.pow(32.0 / person.vo2max_ml_kg_min, 0.7),
         stepping=math.pow(active, 0.4),
         pace=_pace(person),
-        arousal=0.16 + 0.06 * person.anxiety + 0.03 * today.works + 0.05 * dice.z() + 0.4 * MOODS[mood].arousal,
+        arousal=0.16 + 0.06 * person.anxiety + 0.03 * today.works + 0.05 * dice.z() + 0.35 * MOODS[mood].arousal,
     )
     return canvas.trace(rise if since is None else since, key, ground)
 

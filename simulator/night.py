@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.circumstances import Circumstances, circumstances, weekday_of
-from simulator.noise import Key, bits, compiled, lane_key, normal_at, time_key, unit
+from simulator.circumstances import Circumstances, circumstances, key_of, life_key, weekday_of
+from simulator.noise import Key, bits, compiled, lane_key, normal_at, unit
 from simulator.population import Person
 
 __all__ = ["Night", "NightTimes", "Stage", "awake_share", "night_times", "sleep", "weekday_of"]
@@ -40,7 +40,8 @@ _DEEP: Final = np.array(DEEP_BY_CYCLE)
 _REM: Final = np.array(REM_BY_CYCLE)
 _TURN: Final = np.array([0.45, 0.07, 0.025, 0.05])  # probability a minute by stage: judgement
 _TURN_SIZE: Final = np.array([0.45, 0.30, 0.22, 0.18])  # mean arm movement of a turn: judgement
-_TIMES, _CYCLES, _BRIEF, _SPELLS, _TURNS, _BED = range(1, 7)  # lanes
+_TIMES, _CYCLES, _BRIEF, _SPELLS, _TURNS, _BED = range(1, 7)  # lanes of a night
+_NIGHTS: Final = 2001  # lane of a life
 
 
 class Stage(IntEnum):
@@ -83,13 +84,22 @@ class Night:
 
 def night_times(person: Person, day: int, start: date) -> NightTimes:
     """Bed, onset and rise of night ``day``."""
-    key = time_key(person.seed, person.index, day, "night")
-    return _times(person, circumstances(person, day - 1, start), circumstances(person, day, start), key)
+    life = life_key(person)
+    before, after = (circumstances(person, d, start, life) for d in (day - 1, day))
+    return _times(person, before, after, key_of(life, _NIGHTS, day))
 
 
-def sleep(person: Person, day: int, yesterday: Circumstances, today: Circumstances) -> Night:
-    """Night ``day``, between two days, in full; its ``times`` equal ``night_times``."""
-    key = time_key(person.seed, person.index, day, "night")
+def sleep(person: Person, day: int, yesterday: Circumstances, today: Circumstances, life: Key) -> Night:
+    """Night ``day``, between two days, in full; its ``times`` equal ``night_times``.
+
+    Args:
+        person: Who sleeps.
+        day: The one on which the night ends.
+        yesterday: What the day before brought.
+        today: What the day after brings.
+        life: The person's ``life_key``.
+    """
+    key = key_of(life, _NIGHTS, day)
     times = _times(person, yesterday, today, key)
     # deep sleep 17 % of the night at 20, 13 % after 52 (Fitbit); REM changes little with age
     depth = 1.0 - 0.0075 * min(max(person.age_years - 20.0, 0.0), 45.0)
@@ -125,7 +135,7 @@ def _times(person: Person, yesterday: Circumstances, today: Circumstances, key: 
         onset = max(onset + 42.0 * z_onset, home)  # minutes, SD within person 58 over all nights (Bei 2016)
         rise = min(alarm + 9.0 * z_rise, rise + 30.0 * z_rise)
     else:
-        late = 100.0 * u_length if today.weekday >= 5 and u_late < 0.22 else 0.0  # minutes: nights out, judgement
+        late = 100.0 * u_length if today.weekday >= 5 and u_late < 0.30 else 0.0  # minutes: nights out, judgement
         onset = max(onset + 45.0 * z_onset + late, home)
         rise += 8.0 + 38.0 * z_rise + 0.6 * late
     onset += 60.0 * yesterday.drinks - 40.0 * today.fever  # minutes: judgement

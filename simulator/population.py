@@ -15,15 +15,18 @@ from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Final
 
+from simulator.noise import time_key
 from simulator.randomness import stream
 from simulator.recording import DataError
 from simulator.traits import (
+    Trait,
     age_bounds,
     draw_body,
     draw_conditions,
     draw_habits,
     draw_heart,
     draw_manners,
+    drawn,
     pick,
 )
 from simulator.vendors import VENDORS, Vendor
@@ -180,7 +183,7 @@ class Population:
         >>> POPULATIONS["lsm1"].vendor(7, 0).name in {"fitbit-sense-2", "pixel-watch-2"}
         True
         """
-        return VENDORS[pick(self.vendor_shares, stream(seed, index, "vendor").random())]
+        return VENDORS[pick(self.vendor_shares, drawn(time_key(seed, index, "vendor"), Trait.VENDOR)[1][0])]
 
     def person(self, seed: int, index: int) -> Person:
         """Person ``index`` of the population that ``seed`` names.
@@ -188,11 +191,12 @@ class Population:
         >>> POPULATIONS["lsm1"].person(7, 3) == POPULATIONS["lsm1"].person(7, 3)
         True
         """
-        body = draw_body(self, stream(seed, index, "body"))
-        conditions = draw_conditions(body, stream(seed, index, "conditions"))
-        habits = draw_habits(self, body, conditions, stream(seed, index, "habits"))
-        manners = draw_manners(body, conditions, habits["mid_sleep_free_days_hours"], stream(seed, index, "manners"))
-        heart = draw_heart(self, body, conditions, habits, stream(seed, index, "heart"))
+        key = time_key(seed, index, "person")
+        body = draw_body(self, drawn(key, Trait.BODY))
+        conditions = draw_conditions(body, drawn(key, Trait.CONDITIONS))
+        habits = draw_habits(self, body, conditions, drawn(key, Trait.HABITS))
+        manners = draw_manners(body, conditions, habits["mid_sleep_free_days_hours"], drawn(key, Trait.MANNERS))
+        heart = draw_heart(self, body, conditions, habits, drawn(key, Trait.HEART))
         wear = draw_wear(self, self.vendor(seed, index), stream(seed, index, "wear habits"))
         return Person(
             seed=seed,

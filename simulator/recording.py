@@ -7,7 +7,7 @@ there. ``values`` holds anything where not observed, so readers look at ``observ
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,8 @@ class Reason(IntEnum):
     DROPPED_OUT = 14  # the person has stopped wearing the watch for good
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something with a start and an end in a person's day.
+class Event(NamedTuple):
+    """Something with a start and an end in a person's day; a named tuple, since eighty a day are made.
 
     Attributes:
         kind: "sleep", "stage", "activity" (as the watch's log has it), "exercise" (what was done, logged or not, at its

@@ -9,7 +9,7 @@ before really showed.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from operator import attrgetter
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from simulator.activities import Activity
 from simulator.canvas import EFFORT_PER_STEP, Waking
-from simulator.circumstances import circumstances, fever
+from simulator.circumstances import circumstances, fever, life_key
 from simulator.daytime import spend
 from simulator.night import Night, Stage, night_times, sleep
 from simulator.noise import Floats, compiled
@@ -33,7 +33,6 @@ DIGESTION_MINUTES: Final = 480  # minutes after which a meal is forgotten
 _DIGESTED: Final = 1.7177 * (np.exp(-np.arange(DIGESTION_MINUTES) / 60) - np.exp(-np.arange(DIGESTION_MINUTES) / 10))
 """1 at its highest, after 21 minutes; a quarter of that after two hours: judgement after postprandial heart rate."""
 _STAGES: Final = tuple(stage.name.lower() for stage in Stage)
-_MINUTES: Final = np.arange(-LEAD_IN_MINUTES, MINUTES_PER_DAY)
 AROUSAL_MINUTES: Final = 540.0  # min, over which arousal after drinking fades: all night (Pietila 2018, hr_alcohol_*)
 SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
@@ -117,17 +116,18 @@ def live_through(person: Person, days: range, start: date) -> Iterator[Routine]:
         raise ValueError(f"{days=} is not a run of consecutive days")
     last: Night | None = None
     evening: Waking | None = None
-    yesterday, today = (circumstances(person, days.start - back, start) for back in (1, 0))
+    life = life_key(person)
+    yesterday, today = (circumstances(person, days.start - back, start, life) for back in (1, 0))
     for day in days:
-        tomorrow = circumstances(person, day + 1, start)
-        last = last or sleep(person, day, yesterday, today)
+        tomorrow = circumstances(person, day + 1, start, life)
+        last = last or sleep(person, day, yesterday, today, life)
         if evening is None:
             rise = night_times(person, day - 1, start).rise
             since = MINUTES_PER_DAY - LEAD_IN_MINUTES
-            evening = spend(person, day - 1, yesterday, rise, last.times.bed + MINUTES_PER_DAY, since=since)
-        coming = sleep(person, day + 1, today, tomorrow)
-        waking = spend(person, day, today, last.times.rise, coming.times.bed + MINUTES_PER_DAY)
-        feverish = fever(person, day * MINUTES_PER_DAY - LEAD_IN_MINUTES, LEAD_IN_MINUTES + MINUTES_PER_DAY)
+            evening = spend(person, day - 1, yesterday, rise, last.times.bed + MINUTES_PER_DAY, life, since)
+        coming = sleep(person, day + 1, today, tomorrow, life)
+        waking = spend(person, day, today, last.times.rise, coming.times.bed + MINUTES_PER_DAY, life)
+        feverish = fever(person, day * MINUTES_PER_DAY - LEAD_IN_MINUTES, LEAD_IN_MINUTES + MINUTES_PER_DAY, life)
         yield _compose(evening, last, waking, coming, feverish)
         evening, last, yesterday, today = waking, coming, today, tomorrow
 
@@ -199,14 +199,18 @@ def _drink(evening: Waking, waking: Waking) -> NDArray[np.float32]:
     """``Routine.alcohol`` and ``alcohol_arousal`` of two evenings, float32 [2, minutes]."""
     out = np.zeros((2, LEAD_IN_MINUTES + MINUTES_PER_DAY), dtype=np.float32)
     for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
-        if piece.drink is None:
-            continue
-        begin, minutes, dose = piece.drink
-        since = _MINUTES - (round(begin) + shift)
-        rising, after = dose * since / minutes, np.maximum(since - minutes, 0.0)
-        falling = np.stack([dose - SOBERING_PER_MINUTE * after, dose - dose * after / AROUSAL_MINUTES])
-        out = np.maximum(out, np.minimum(rising, falling).astype(np.float32))
+        if piece.drink is not None:
+            _drunk(out, round(piece.drink.begin) + shift + LEAD_IN_MINUTES, piece.drink.minutes, piece.drink.dose)
     return out
+
+
+@compiled
+def _drunk(out: NDArray[np.float32], begin: int, minutes: float, dose: float) -> None:
+    """What drinking from index ``begin`` on adds to alcohol and arousal [2, minutes]."""
+    for i in range(max(begin, 0), out.shape[1]):
+        rising, after = dose * (i - begin) / minutes, max(i - begin - minutes, 0.0)
+        out[0, i] = max(out[0, i], min(rising, dose - SOBERING_PER_MINUTE * after))
+        out[1, i] = max(out[1, i], min(rising, dose - dose * after / AROUSAL_MINUTES))
 
 
 def _overlap(start: int, length: int) -> tuple[slice, slice]:
@@ -223,14 +227,18 @@ def _diary(evening: Waking, last: Night, waking: Waking, coming: Night) -> tuple
     """
     day = MINUTES_PER_DAY
     events = [Event("sleep", "main", last.times.onset, last.times.rise)]
-    events.append(Event("sleep", "main", coming.times.onset + day, coming.times.rise + day))
-    events += [Event(e.kind, e.label, e.start_minute - day, e.end_minute - day) for e in evening.events]
-    events += waking.events
-    events += [
-        Event("stage", _STAGES[code], begin + day, end + day)
-        for begin, end, code in coming.spells.tolist()
-        if begin < 0
-    ]
-    touching = [event for event in events if event.end_minute > 0 and event.start_minute < day]
-    touching += [Event("stage", _STAGES[code], begin, end) for begin, end, code in last.spells.tolist()]
-    return tuple(sorted(touching, key=attrgetter("start_minute", "end_minute", "kind")))
+    if coming.times.onset < 0:
+        events.append(Event("sleep", "main", coming.times.onset + day, coming.times.rise + day))
+        until_midnight = coming.spells[: np.searchsorted(coming.spells[:, 0], 0)]
+        events += _staged(until_midnight, day)
+    for kind, label, start, end in evening.events:
+        if end > day:
+            events.append(Event(kind, label, start - day, end - day))
+    events += [event for event in waking.events if event.start_minute < day]
+    events += _staged(last.spells, 0)
+    return tuple(sorted(events, key=itemgetter(2, 3, 0)))
+
+
+def _staged(spells: NDArray[np.int64], shift: int) -> list[Event]:
+    """Spells of sleep stages as events, ``shift`` minutes later."""
+    return [Event("stage", _STAGES[code], begin + shift, end + shift) for begin, end, code in spells.tolist()]

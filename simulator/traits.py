@@ -1,6 +1,6 @@
 """Traits: how body, conditions, habits, heart and wear hang together in one person.
 
-Each function draws one group of a ``Person``'s fields from a stream of its own and from the groups before it.
+Each function draws one group of a ``Person``'s fields from numbers of its own and from the groups before it.
 Correlations follow published regressions, each cited on its line ("judgement" where no figure was found, "norm" for a
 row of the project's table of norms).
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from simulator.activities import liking
+from simulator.noise import Floats, Key, bits, compiled, lane_key, normal_at, unit
 
 if TYPE_CHECKING:
     from simulator.population import Population
@@ -30,6 +31,43 @@ AGE_SKEW: Final = {
     "80-94": 1.8,
     "60-79": 1.35,
 }  # power on the uniform within a bracket; SD 14 y (Quer 2020)
+
+
+Numbers = tuple[list[float], list[float]]
+"""Standard normals and uniforms in (0, 1), as many as any group of traits takes."""
+_MOST: Final = 8  # of each
+
+
+class Trait:
+    """Groups of traits, drawn apart from each other. Plain numbers: an enum costs Numba 25 us a call."""
+
+    BODY = 1
+    CONDITIONS = 2
+    HABITS = 3
+    MANNERS = 4
+    HEART = 5
+    VENDOR = 6
+
+
+def drawn(key: Key, trait: int) -> Numbers:
+    """The numbers of one group of traits.
+
+    Args:
+        key: The person's.
+        trait: Of ``Trait``.
+    """
+    normals, uniforms = _drawn(key, trait)
+    return normals.tolist(), uniforms.tolist()
+
+
+@compiled
+def _drawn(key: Key, trait: int) -> tuple[Floats, Floats]:
+    own = lane_key(key, trait)
+    normals, uniforms = np.empty(_MOST), np.empty(_MOST)
+    for i in range(_MOST):
+        normals[i] = normal_at(own, np.uint64(2 * i))
+        uniforms[i] = unit(bits(own, np.uint64(2 * i + 1)))
+    return normals, uniforms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +104,9 @@ def pick(shares: Mapping[str, float], u: float) -> str:
     return max(shares, key=lambda key: shares[key])
 
 
-def draw_body(population: "Population", rng: np.random.Generator) -> Body:
+def draw_body(population: "Population", numbers: Numbers) -> Body:
     """Age, sex, height and BMI."""
-    u_sex, u_bracket, u_age = rng.random(3)
-    z_height, z_bmi, vigour = rng.standard_normal(3)
+    (z_height, z_bmi, vigour, *_), (u_sex, u_bracket, u_age, *_) = numbers
     sex = pick(population.sex_shares, u_sex)
     bracket = pick(population.age_shares, u_bracket)
     low, high = age_bounds(bracket)
@@ -97,9 +134,9 @@ def logistic(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x))
 
 
-def draw_conditions(body: Body, rng: np.random.Generator) -> dict[str, Any]:
+def draw_conditions(body: Body, numbers: Numbers) -> dict[str, Any]:
     """Self-reported conditions: hypertension near 26 % of the LSM mix, anxiety 23 % of women and 14 % of men."""
-    u_hypertension, u_anxiety = rng.random(2)
+    _, (u_hypertension, u_anxiety, *_) = numbers
     # odds by age and BMI: NHANES 2011-14 prevalences 23, 55, 72 % by age, halved to self-report (norms: 26 %)
     hypertension = -1.42 + 0.058 * (body.age_years - 46.0) + 0.075 * (body.bmi_kg_m2 - 28.0) + 0.20 * body.male
     # past-year anxiety disorder 23.4 % of women, 14.3 % of men (National Comorbidity Survey); falls with age
@@ -111,11 +148,11 @@ def draw_conditions(body: Body, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def draw_habits(
-    population: "Population", body: Body, conditions: Mapping[str, bool], rng: np.random.Generator
+    population: "Population", body: Body, conditions: Mapping[str, bool], numbers: Numbers
 ) -> dict[str, Any]:
     """Sleep, work, walking and exercise; activity falls with age and BMI and shares ``body.vigour`` with fitness."""
-    z_mid, z_need, z_start, z_walk, z_exercise, z_commute = rng.standard_normal(6)
-    u_works, u_commute, u_favourite, u_feet, u_shower, u_kind, u_roster = rng.random(7)
+    (z_mid, z_need, z_start, z_walk, z_exercise, z_commute, *_), uniforms = numbers
+    u_works, u_commute, u_favourite, u_feet, u_shower, u_kind, u_roster, _ = uniforms
     age, bmi, anxiety = body.age_years, body.bmi_kg_m2, conditions["anxiety"]
     work = _work(population, age, u_works, u_kind)
     # clock h: 4.2 over all ages, -0.23 h a decade, SD 1.1 (norms msf_*, bed_*); students later (norm bed_students)
@@ -182,11 +219,10 @@ def _usual_moods(body: Body, anxiety: bool) -> dict[str, float]:
 
 
 def draw_manners(
-    body: Body, conditions: Mapping[str, bool], mid_sleep_hours: float, rng: np.random.Generator
+    body: Body, conditions: Mapping[str, bool], mid_sleep_hours: float, numbers: Numbers
 ) -> dict[str, Any]:
     """Finer habits and temper: what makes one person's days resemble each other."""
-    z_meal, z_drinks, z_ill, z_temper, z_reactive, z_diligent = rng.standard_normal(6)
-    u_drinks, u_early, u_nap, u_mood = rng.random(4)
+    (z_meal, z_drinks, z_ill, z_temper, z_reactive, z_diligent, *_), (u_drinks, u_early, u_nap, u_mood, *_) = numbers
     older = max(body.age_years - 43.0, 0.0)
     return {
         "meal_shift_minutes": float(min(max(12.0 * (mid_sleep_hours - 4.2) + 32.0 * z_meal, -90.0), 120.0)),
@@ -208,10 +244,10 @@ def draw_heart(
     body: Body,
     conditions: Mapping[str, bool],
     habits: Mapping[str, Any],
-    rng: np.random.Generator,
+    numbers: Numbers,
 ) -> dict[str, Any]:
     """Fitness, heart rate, vagal tone and skin; fit people have slower hearts with more variability."""
-    z_fit, z_rest, z_vagal, z_max, z_scl, z_skin = rng.standard_normal(6)
+    (z_fit, z_rest, z_vagal, z_max, z_scl, z_skin, *_), _ = numbers
     age, bmi = body.age_years, body.bmi_kg_m2
     active = math.log(habits["activity_level"]) + 0.25 * math.log1p(habits["exercise_per_week"])
     # ml/kg/min: men 43, women 33 at 35 y, -0.35 a year (FRIEND registry, Kaminsky 2015); BMI and activity: judgement
