@@ -5,7 +5,7 @@ Seconds depend on the machine and its load, so the same run, in turns, lets NumP
 process or of all workers, after everything has been compiled; wall time only where workers are compared.
 
     python benchmarks/simulate.py --people 40 --days 4
-    python benchmarks/simulate.py --lsm-share 0.01 --workers 2     # a measured 1 % of the LSM corpus, minutes
+    python benchmarks/simulate.py --lsm-share 0.01 --workers 2     # a measured 1 % of the LSM corpus: two minutes, 2 GB
     python benchmarks/simulate.py --peers path/to/another/venv     # with pip install wearipedia vitalforge neurokit2
     python benchmarks/simulate.py --json
 """
@@ -13,21 +13,25 @@ process or of all workers, after everything has been compiled; wall time only wh
 import argparse
 import io
 import json
+import math
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+from tqdm import tqdm
 
 from benchmarks import peers
 from federated.study.records import commit, machine
@@ -36,6 +40,7 @@ from simulator.cohort import Cohort
 from simulator.dataset_layout import checked, digest, to_table
 from simulator.dataset_writing import ROWS_PER_GROUP
 from simulator.engines import Processes
+from simulator.files import read_json, write_json
 from simulator.generating import LEAST_PERSON_DAYS, simulate
 from simulator.missingness import find_gaps
 from simulator.physiology import embody
@@ -48,7 +53,10 @@ from simulator.signals import INDEX
 
 BEATS_PER_DAY = 94_000  # a day at 65 bpm
 LSM_PERSON_DAYS = 1_670_000  # LSM-1, section 3.1: 40 million hours
+LSM_DAYS = 14  # of a person, when a share of the corpus is written
 KINDS = ("recordings", "truth", "reasons")
+ADDRESSED = 60  # days asked for one by one
+SHARE_OF_FREE_DISK = 0.5  # that a corpus, or a shard of it, may take
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
@@ -115,7 +123,7 @@ def written(cohort: Cohort, folder: Path) -> tuple[dict[str, float], dict[str, f
     simulate(replace(cohort, people=1, days=1), folder / "first-written")  # loads
     summary = watch.time("folder", simulate, cohort, folder / "written")
     whole = watch.milliseconds("folder", n)
-    recordings = list(cohort)
+    recordings = watch.time("in memory", list, cohort)
     for recording in recordings:
         watch.time("checks", checked, recording, "")
         watch.time("hash", digest, recording, truth=True, reasons=True)
@@ -126,6 +134,7 @@ def written(cohort: Cohort, folder: Path) -> tuple[dict[str, float], dict[str, f
     figures = {
         "person_days_per_cpu_second": 1e3 / whole,
         "person_day_ms": whole,
+        "writing_ms": whole - watch.milliseconds("in memory", n),
         "person_day_kilobytes": summary.bytes / n / 1e3,
         "plain_parquet_ms": watch.milliseconds("plain Parquet", n),
         "plain_parquet_kilobytes": sum(_plain_bytes(table) for table in plain) / n / 1e3,
@@ -199,29 +208,102 @@ def as_training_data(cohort: Cohort) -> dict[str, float]:
     return figures
 
 
-def corpus(share: float, days: int, seed: int, workers: int, folder: Path) -> dict[str, float]:
-    """A measured share of the LSM corpus, written by all workers."""
-    people = max(1, round(share * LSM_PERSON_DAYS / days))
-    cohort = Cohort(population=POPULATIONS["lsm1"], people=people, days=days, seed=seed)
-    wall, cpu = time.perf_counter(), cpu_seconds()
-    summary = simulate(cohort, folder / "corpus", engine=Processes(workers), progress=_tell(len(cohort)))
-    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """What a corpus has cost so far, over all calls that it took.
+
+    Attributes:
+        shards: That the corpus is cut into, one after the other.
+        finished: Of them.
+        person_days: In these.
+        gigabytes: Of them.
+        wall_seconds: Since the first call began, less what lay between calls.
+        cpu_seconds: Of all workers.
+    """
+
+    shards: int
+    finished: int = 0
+    person_days: int = 0
+    gigabytes: float = 0.0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+_CLOCK: Final = TypeAdapter(Clock)
+
+
+def corpus(cohort: Cohort, workers: int, folder: Path, kilobytes: float, speed: float) -> dict[str, float]:
+    """A measured share of the LSM corpus, written by all workers; going on where an earlier call was interrupted.
+
+    Where the disk has no room for all of it, it is written in shards, each removed once it is measured.
+
+    Args:
+        cohort: The share.
+        workers: Processes.
+        folder: Where to; what is there of an interrupted call is gone on with.
+        kilobytes: A person-day's, as measured on few.
+        speed: Person-days per CPU-second, as measured on few, to tell how long this will take.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, room = folder / "clock.json", shutil.disk_usage(folder).free * SHARE_OF_FREE_DISK
+    clock = Clock(shards=math.ceil(len(cohort) * kilobytes * 1e3 / room))
+    if path.exists():
+        clock = read_json(path, _CLOCK)
+    left = len(cohort) - clock.person_days
+    sys.stderr.write(f"{left} person-days of the LSM corpus: about {left / speed / workers:.0f} s\n")
+    with tqdm(total=len(cohort), initial=clock.person_days, unit="day", file=sys.stderr, mininterval=1.0) as bar:
+        while clock.finished < clock.shards:
+            clock = _timed_shard(cohort, clock, Processes(workers), path, bar)
+    shutil.rmtree(folder)
     return {
-        "person_days": summary.person_days,
+        "person_days": clock.person_days,
         "workers": workers,
-        "wall_seconds": wall,
-        "cpu_seconds": cpu,
-        "person_days_per_cpu_second": summary.person_days / cpu,
-        "gigabytes": summary.bytes / 1e9,
-        "whole_corpus_hours": wall * LSM_PERSON_DAYS / summary.person_days / 3600,
+        "shards": clock.shards,
+        "wall_seconds": clock.wall_seconds,
+        "cpu_seconds": clock.cpu_seconds,
+        "person_days_per_second": clock.person_days / clock.wall_seconds,
+        "person_days_per_cpu_second": clock.person_days / clock.cpu_seconds,
+        "gigabytes": clock.gigabytes,
+        "whole_corpus_hours": clock.wall_seconds * LSM_PERSON_DAYS / clock.person_days / 3600,
     }
 
 
-def _tell(total: int) -> Callable[[int], None]:
-    def tell(done: int) -> None:
-        sys.stderr.write(f"\r{done} of {total} person-days")
+def _timed_shard(cohort: Cohort, clock: Clock, engine: Processes, path: Path, bar: "tqdm[Any]") -> Clock:
+    """The clock after one more shard; what an interrupted one took is on the clock, too."""
+    shard, before = clock.finished + 1, clock.person_days
+    folder = path.with_name(f"shard-{shard}")
 
-    return tell
+    def tell(done: int) -> None:
+        bar.update(before + done - bar.n)
+
+    wall, cpu, summary = time.perf_counter(), cpu_seconds(), None
+    try:
+        summary = simulate(cohort, folder, shard=shard, shards=clock.shards, engine=engine, progress=tell)
+    finally:
+        clock = replace(
+            clock,
+            wall_seconds=clock.wall_seconds + time.perf_counter() - wall,
+            cpu_seconds=clock.cpu_seconds + cpu_seconds() - cpu,
+        )
+        if summary is not None:
+            clock = replace(
+                clock,
+                finished=shard,
+                person_days=before + summary.person_days,
+                gigabytes=clock.gigabytes + summary.bytes / 1e9,
+            )
+        write_json(path, asdict(clock))
+    shutil.rmtree(folder)
+    return clock
+
+
+def alone(cohort: Cohort) -> dict[str, float]:
+    """One day of a person, asked for by its place: nothing is shared with the day before."""
+    rng, watch = stream(cohort.seed, "benchmark places"), Stopwatch()
+    places = [(int(rng.integers(cohort.people)), int(rng.integers(cohort.days))) for _ in range(ADDRESSED)]
+    for place in places:
+        watch.time("alone", cohort.__getitem__, place)
+    return {"one_day_alone_ms": watch.milliseconds("alone", len(places))}
 
 
 def run(asked: argparse.Namespace) -> dict[str, Any]:
@@ -229,6 +311,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     cohort = Cohort(population=POPULATIONS["lsm1"], people=asked.people, days=asked.days, seed=asked.seed)
     for _ in zip(cohort, range(2), strict=False):
         pass  # compiles
+    asked.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
         folder = Path(scratch)
         memory, stages = in_memory(cohort)
@@ -244,10 +327,8 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
             "workers": by_workers(
                 replace(cohort, people=-(-asked.scaling_person_days // asked.days)), folder, asked.workers
             ),
-            "training": as_training_data(cohort),
+            "training": alone(cohort) | as_training_data(cohort),
         }
-        if asked.lsm_share:
-            record["corpus"] = corpus(asked.lsm_share, asked.days, asked.seed, asked.workers, folder)
     speed = folder_figures["person_days_per_cpu_second"]
     record["projection"] = {
         "person_days": LSM_PERSON_DAYS,
@@ -255,6 +336,11 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         "hours_on_two_cores": LSM_PERSON_DAYS / speed / 7200,
         "gigabytes": LSM_PERSON_DAYS * folder_figures["person_day_kilobytes"] / 1e6,
     }
+    if asked.lsm_share:
+        people = max(1, round(asked.lsm_share * LSM_PERSON_DAYS / LSM_DAYS))
+        share = replace(cohort, people=people, days=LSM_DAYS)
+        home = asked.scratch / f"corpus-{people}-{asked.seed}"
+        record["corpus"] = corpus(share, asked.workers, home, folder_figures["person_day_kilobytes"], speed)
     kilobytes = {who: resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
     record["peak_memory_megabytes"] = {
         "this_process": kilobytes[resource.RUSAGE_SELF] / 1024,
@@ -275,7 +361,7 @@ def as_text(record: dict[str, Any]) -> str:
         f"{memory['person_day_ms']:9.2f} ms a person-day, {memory['ratio_to_normals']:.1f} times what follows",
         f"{memory['normals_ms']:9.2f} ms for NumPy to draw {BEATS_PER_DAY} float32 normals, one a beat",
         f"{folder['person_days_per_cpu_second']:9.1f} person-days per CPU-second with the Parquet folder written",
-        f"{folder['person_day_kilobytes']:9.1f} kB a person-day on disk",
+        f"{folder['writing_ms']:9.2f} ms of it for writing, {folder['person_day_kilobytes']:.1f} kB a person-day",
         f"{folder['plain_parquet_ms']:9.2f} ms for plain Parquet of the same cells (pyarrow's defaults), "
         f"{folder['plain_parquet_kilobytes']:.1f} kB",
         "",
@@ -313,7 +399,9 @@ def main() -> None:
     parser.add_argument(
         "--lsm-share", type=float, default=0.0, help="also write this share of 1.67 million person-days"
     )
-    parser.add_argument("--scratch", type=Path, default=None, help="where folders are written and removed again")
+    parser.add_argument(
+        "--scratch", type=Path, default=Path("data/benchmark"), help="where folders are written and removed again"
+    )
     parser.add_argument("--peers", type=Path, default=None, help="a virtual environment that has the peers")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     asked = parser.parse_args()
