@@ -143,10 +143,11 @@ def find_beats(
         Beats with the same ``first``, with intervals as measured and ``found`` where valid.
     """
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
+    normal = beats.found.view(np.uint8)
     rr, found = _find(
-        key, first_minute, beats.rr_ms, beats.found, beats.first, found_share, jitter_ms, gross_share, gross_ms
+        key, first_minute, beats.rr_ms, normal, beats.first, found_share, jitter_ms, gross_share, gross_ms
     )
-    return Beats(rr, found, beats.first)
+    return Beats(rr, found.view(np.bool_), beats.first)
 
 
 def rr_statistics(beats: Beats) -> NDArray[np.float32]:
@@ -211,8 +212,9 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
     first = np.zeros(n_minutes + 1, dtype=np.int64)
     rate = np.zeros(n_minutes + 1)
     own = lane_key(key, 1)
-    shortest, longest = _PARTS_PER_MS * SHORTEST_RR_MS, _PARTS_PER_MS * LONGEST_RR_MS
-    breath = breath_before = mayer = mayer_before = slow = 0.0
+    shortest, longest = np.int64(_PARTS_PER_MS * SHORTEST_RR_MS), np.int64(_PARTS_PER_MS * LONGEST_RR_MS)
+    span = np.uint64(longest - shortest)
+    breath = breath_before = mayer = mayer_before = slow = np.float32(0.0)
     n = np.uint64(0)
     now = np.int64(0)  # into the minute at which the last beat fell
     for m in range(n_minutes):
@@ -221,35 +223,34 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
         begin = 0.5 * (_PARTS_PER_MS * np.float64(rr_ms[max(m - 1, 0)]) + here)
         end = 0.5 * (here + _PARTS_PER_MS * np.float64(rr_ms[min(m + 1, n_minutes - 1)]))
         middle = min(max(2.0 * here - 0.5 * (begin + end), shortest), longest)
-        breath_1, breath_2, breath_drive = float(waves[m, 0]), float(waves[m, 1]), float(waves[m, 2])
-        mayer_1, mayer_2, mayer_drive = float(waves[m, 3]), float(waves[m, 4]), float(waves[m, 5])
-        slow_1, slow_drive, white = float(waves[m, 6]), float(waves[m, 7]), float(waves[m, 8])
-        # Bounding the variation, not the interval, keeps the bound out of the chain from beat to beat.
-        least = shortest - min(begin, middle, end) + 1.0
-        most = longest - max(begin, middle, end) - 1.0
+        breath_1, breath_2, breath_drive = waves[m, 0], waves[m, 1], waves[m, 2]
+        mayer_1, mayer_2, mayer_drive = waves[m, 3], waves[m, 4], waves[m, 5]
+        slow_1, slow_drive, white = waves[m, 6], waves[m, 7], waves[m, 8]
         address = np.uint64((first_minute + m) * _BEATS_PER_MINUTE)
         begun = n
         interval = np.int64(1)
         for half in range(2):
             slope = ((middle - begin) if half == 0 else (end - middle)) / _HALF_MINUTE_PARTS
             since = now - half * _HALF_MINUTE_PARTS
-            level = (begin if half == 0 else middle) + slope * since + 0.5  # the half rounds what is cut off
-            growth = 1.0 + slope
+            level = np.float32((begin if half == 0 else middle) + slope * since + 0.5)  # the half rounds what is cut
+            growth = np.float32(1.0 + slope)
             until = (half + 1) * _HALF_MINUTE_PARTS
             while now < until:
                 word = bits(own, address)
                 address += np.uint64(1)
-                breath_now = breath_1 * breath + (breath_2 * breath_before + breath_drive * quantile_normal(word, 0))
-                mayer_now = mayer_1 * mayer + (mayer_2 * mayer_before + mayer_drive * quantile_normal(word, 1))
-                slow = slow_1 * slow + slow_drive * quantile_normal(word, 2)
+                breath_now = breath_1 * breath + (
+                    breath_2 * breath_before + breath_drive * np.float32(quantile_normal(word, 0))
+                )
+                mayer_now = mayer_1 * mayer + (
+                    mayer_2 * mayer_before + mayer_drive * np.float32(quantile_normal(word, 1))
+                )
+                slow = slow_1 * slow + slow_drive * np.float32(quantile_normal(word, 2))
                 breath_before, breath = breath, breath_now
                 mayer_before, mayer = mayer, mayer_now
-                variation = (breath_now + mayer_now) + (slow + white * quantile_normal(word, 3))
-                if variation < least:
-                    variation = least
-                if variation > most:
-                    variation = most
+                variation = (breath_now + mayer_now) + (slow + white * np.float32(quantile_normal(word, 3)))
                 interval = np.int64(level + variation)
+                if np.uint64(interval - shortest) > span:  # as unsigned numbers, below the shortest is far above
+                    interval = min(max(interval, shortest), longest)
                 level *= growth
                 rr[n] = np.float32(interval) * np.float32(1.0 / _PARTS_PER_MS)
                 n += np.uint64(1)
@@ -286,7 +287,7 @@ def _early_beats(
     return normal
 
 
-_LOST, _FOUND, _AS_BEFORE = np.uint8(0), np.uint8(1), np.uint8(2)
+_LOST, _FOUND, _AS_BEFORE = np.uint8(0), np.uint8(1), np.uint8(2)  # one bit says found, the other as before
 
 
 @compiled
@@ -302,15 +303,16 @@ def _fates(
 ) -> None:
     """Whether each beat of a minute is found, and by how many sixteenths of a millisecond it is misplaced.
 
-    Two scrambled numbers a beat: 16 bits of one say its fate and 16 whether it is grossly wrong; four bytes of the
-    other add up to a nearly normal number. No step depends on the one before, so that many are done at a time.
+    Of a scrambled number 16 bits say a beat's fate and 16 whether it is grossly wrong; scrambled once more, its four
+    bytes add up to a nearly normal number. No step depends on the one before, so that many are done at a time.
     """
     key, other = np.uint32(word & np.uint64(0xFFFFFFFF)), np.uint32(word >> np.uint64(32))
     shared = np.uint32(_RUN_KEPT * 65536.0)
     byte = np.uint32(255)
     for i in range(np.uint64(beats)):
         x = scrambled(np.uint32(i), key, other)
-        y = scrambled(np.uint32(i), np.uint32(~other), key)
+        y = np.uint32(np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(16))) * np.uint32(0x85EBCA6B)) + other)
+        y = np.uint32(y ^ np.uint32(y >> np.uint32(13)))
         luck = np.uint32(x & np.uint32(0xFFFF))
         fates[i] = _AS_BEFORE if luck < shared else _FOUND if luck < lucky else _LOST
         low = np.int32(np.uint32(y & byte)) + np.int32(np.uint32(np.uint32(y >> np.uint32(8)) & byte))
@@ -324,21 +326,21 @@ def _find(
     key: Key,
     first_minute: int,
     rr: Singles,
-    normal: NDArray[np.bool_],
+    normal: NDArray[np.uint8],
     first: NDArray[np.int64],
     found_share: Singles,
     jitter_ms: Singles,
     gross_share: Singles,
     gross_ms: float,
-) -> tuple[Singles, NDArray[np.bool_]]:
+) -> tuple[Singles, NDArray[np.uint8]]:
     """Intervals as measured and whether they were found."""
     measured = np.empty_like(rr)
-    found = np.empty(rr.size, dtype=np.bool_)
+    found = np.empty(rr.size, dtype=np.uint8)
     fates = np.empty(_BEATS_PER_MINUTE, dtype=np.uint8)
     misplaced = np.zeros(_BEATS_PER_MINUTE + 1, dtype=np.int32)  # the first: of the last minute's last beat
     own = lane_key(key, 2)
     to_parts = _PARTS_PER_MS / _BYTES_SD
-    state = _FOUND
+    state = np.uint64(1)
     least, most = np.int32(SHORTEST_RR_MS * _PARTS_PER_MS), np.int32(LONGEST_RR_MS * _PARTS_PER_MS)
     for m in range(found_share.size):
         begin, n = np.uint64(first[m]), np.uint64(first[m + 1] - first[m])
@@ -352,8 +354,9 @@ def _find(
             parts = np.int32(np.int32(rr[begin + i] * np.float32(_PARTS_PER_MS)) + moved)
             measured[begin + i] = np.float32(min(max(parts, least), most)) * np.float32(1.0 / _PARTS_PER_MS)
         for i in range(n):
-            state = state if fates[i] == _AS_BEFORE else fates[i]
-            found[begin + i] = (state == _FOUND) & normal[begin + i]
+            fate = np.uint64(fates[i])
+            state = (state & (fate >> np.uint64(1))) | (fate & np.uint64(1))
+            found[begin + i] = np.uint8(state) & normal[begin + i]
         misplaced[0] = misplaced[n]
     return measured, found
 

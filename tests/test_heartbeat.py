@@ -250,6 +250,17 @@ def test_gross_errors_come_at_their_rate_with_their_size() -> None:
     assert abs(off[moved].std() / 60.0 - 1.0) < 0.05
 
 
+def test_fate_and_misplacement_are_independent() -> None:
+    beats, _ = beat(steady(breath=1.0, mayer=1.0, white=1.0), KEY, day=1)
+    found = measured(beats, share=0.5, jitter=5.0)
+    off = np.cumsum((found.rr_ms - beats.rr_ms).astype(np.float64))
+    spread = 4.5 / np.sqrt(off.size)
+    for value in (off, off**2, np.abs(off)):
+        assert abs(np.corrcoef(value, found.found)[0, 1]) < 2.0 * spread  # found beats come in runs
+        assert abs(np.corrcoef(value[1:], value[:-1])[0, 1]) < spread
+    assert 2.5 < np.mean(off**4) / np.mean(off**2) ** 2 < 2.9  # of four bytes' sum: 2.7
+
+
 def test_statistics_stand_still_where_no_beat_is_found() -> None:
     share = full(1.0)
     share[WARM_UP_MINUTES + 300 : WARM_UP_MINUTES + 400] = 0.0
