@@ -35,7 +35,6 @@ from tqdm import tqdm
 
 from benchmarks import peers
 from federated.study.records import commit, machine
-from model.windows import CohortBatches, Normaliser
 from simulator.cohort import Cohort
 from simulator.dataset_layout import checked, digest, to_table
 from simulator.dataset_writing import ROWS_PER_GROUP
@@ -191,6 +190,8 @@ def _clocks(cohort: Cohort, folder: Path, workers: int) -> tuple[float, float]:
 
 def as_training_data(cohort: Cohort) -> dict[str, float]:
     """Batches of whole days and of five hours, made without a folder; one process."""
+    from model.windows import CohortBatches, Normaliser  # workers read this file, too, and need not wait for PyTorch
+
     normaliser = Normaliser.fit(cohort.of_person(0))
     figures = {}
     for minutes, windows in ((1440, cohort.days), (300, 4 * cohort.days)):

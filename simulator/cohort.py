@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from simulator.missingness import find_gaps
@@ -23,9 +24,7 @@ from simulator.vendors import VENDORS, Vendor
 
 MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
-_COLUMN_TYPES: Final = {
-    f.name: f.type for f in fields(Person) if f.name not in _HIDDEN_FIELDS and f.type in (bool, int, float, str)
-}
+_COLUMN_TYPES: Final = {f.name: f.type for f in fields(Person) if f.type in (bool, int, float)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +108,16 @@ class Cohort:
 
     def people_table(self) -> pd.DataFrame:
         """One row a person: identifier, device, body, conditions and habits, as a study's questionnaire would have."""
-        rows = []
-        for i in range(self.people):
-            person = self.person(i)
-            facts = {f.name: getattr(person, f.name) for f in fields(person) if f.name not in _HIDDEN_FIELDS}
-            rows.append({"person": self.person_id(i), "vendor": self.vendor_of(i).name} | facts)
-        return pd.DataFrame(rows).astype(_COLUMN_TYPES)  # the same in every shard, whatever its people have
+        people = [self.person(i) for i in range(self.people)]
+        columns = {
+            "person": [self.person_id(i) for i in range(self.people)],
+            "vendor": [self.vendor_of(i).name for i in range(self.people)],
+        }
+        facts = {
+            name: np.array([getattr(person, name) for person in people], dtype=_COLUMN_TYPES.get(name, object))
+            for name in (f.name for f in fields(Person) if f.name not in _HIDDEN_FIELDS)
+        }  # typed, so that the table is the same in every shard, whatever its people have
+        return pd.DataFrame(columns | facts)
 
     def of_person(self, person_index: int) -> Iterator[Recording]:
         """A person's days that the population keeps, in order; quicker together than one by one."""
