@@ -9,8 +9,11 @@ import torch
 from federated.presets import PRESETS
 from federated.run import run
 from model.windows import Days
+from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.randomness import stream
+from simulator.recording import Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
+from tests.planted import DAYS, PEOPLE, planted, planted_people
 
 TINY = PRESETS["tiny"].resolved()
 
@@ -53,3 +56,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
     run(TINY, folder, workers=1, watch=ignore)
     return folder
+
+
+@pytest.fixture(scope="session")
+def planted_recordings() -> list[Recording]:
+    """Days of people of whom every number is known."""
+    return [planted(person, day) for person in range(PEOPLE) for day in range(DAYS)]
+
+
+@pytest.fixture(scope="session")
+def planted_dataset(planted_recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The same as a folder; look, but do not touch."""
+    folder = tmp_path_factory.mktemp("planted") / "ds"
+    write_dataset(folder, planted_recordings, planted_people())
+    return open_dataset(folder)

@@ -1,5 +1,7 @@
 """The fingerprint: windows are filled and blanked as LSM-1 says, and the table tells smooth from rough."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +23,8 @@ from simulator.realism.windows import (
     gap_places,
     standardised_windows,
 )
-from simulator.signals import SIGNALS
+from simulator.recording import SHAPE, Recording
+from simulator.signals import INDEX, SIGNALS
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -170,3 +173,26 @@ def test_nearest_errs_alike_inside_and_at_the_end(random_windows: tuple[np.ndarr
     error = of_people.std() / np.sqrt(len(of_people))
     assert abs(of_people.mean()) < 3 * error
     assert inside.mean() == pytest.approx(moved, rel=0.15)
+
+
+def test_windows_are_those_of_lowest_rank_and_reach_over_midnight(planted_recordings: list[Recording]) -> None:
+    mine = [recording for recording in planted_recordings if recording.person == "p03"]
+    gathered = PersonWindows(each=30, days=len(mine))
+    for recording in mine:
+        gathered.add(recording)
+    assert len(gathered.kept) == 30
+    rows = np.hstack([np.where(r.observed, r.values, np.float32(np.nan)) for r in mine])
+    steady = rows[INDEX["heart_rate"]]
+    starts = []
+    for _, window in gathered.kept:
+        first = window[INDEX["heart_rate"]]
+        known = int(np.flatnonzero(~np.isnan(first))[0])
+        like = np.flatnonzero(steady == first[known]) - known
+        places = [int(s) for s in like if np.array_equal(steady[s : s + 300], first, equal_nan=True)]
+        assert len(places) == 1
+        np.testing.assert_array_equal(window, rows[:, places[0] : places[0] + 300])
+        starts.append(places[0])
+    assert any(start % 1440 > 1140 for start in starts)
+    nothing = PersonWindows(each=10, days=1)
+    nothing.add(replace(mine[0], observed=np.zeros(SHAPE, dtype=np.bool_)))
+    assert not nothing.kept

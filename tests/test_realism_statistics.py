@@ -1,0 +1,75 @@
+"""Statistics of realism: weighted, resampled and corrected ones equal slow ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from simulator.randomness import stream
+from simulator.realism import statistics as rs
+from tests.planted import whole_quantile
+
+
+def repeated(s: rs.Sample, row: np.ndarray) -> np.ndarray:
+    """What a weighted statistic stands for: every value as often as its person was drawn."""
+    return np.repeat(s.values, row[s.person].astype(int))
+
+
+@example(seed=0, people=4, n=19, percent=28)
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 12), st.integers(2, 60), st.integers(1, 99))
+def test_weighted_statistics_equal_those_of_repeated_values(seed: int, people: int, n: int, percent: int) -> None:
+    random = stream(seed, "values")
+    s = rs.sample(np.round(random.normal(5, 2, n), 1), random.integers(0, people, n))
+    counts = rs.resampled_people(people)[:20]
+    found = {
+        "mean": rs.mean(s, counts),
+        "min": rs.smallest(s, counts),
+        "max": rs.largest(s, counts),
+        "quantile": rs.quantile(s, counts, percent / 100),
+        "sd": rs.sd(s, counts),
+    }
+    for i, row in enumerate(counts):
+        values = repeated(s, row)
+        if not len(values):
+            assert all(np.isnan(rows[i]) for rows in found.values())
+            continue
+        assert found["mean"][i] == pytest.approx(values.mean())
+        assert (found["min"][i], found["max"][i]) == (values.min(), values.max())
+        assert found["quantile"][i] == pytest.approx(whole_quantile(values, percent))
+        assert found["sd"][i] == pytest.approx(values.std() * np.sqrt(n / (n - 1)), abs=1e-6)
+
+
+def test_statistics_of_pairs_and_groups() -> None:
+    random = stream(1, "pairs")
+    x, person = random.normal(size=400), np.arange(400)
+    y = 2 * x + random.normal(size=400)
+    counts = rs.resampled_people(400)
+    assert rs.spearman(x, y, person, counts)[0] == pytest.approx(pd.Series(x).corr(pd.Series(y), method="spearman"))
+    assert rs.slope(x, y, person, counts)[0] == pytest.approx(np.polyfit(x, y, 1)[0])
+    spread = rs.slope(x, y, person, counts)[1:].std()
+    assert spread == pytest.approx(1 / np.sqrt(400), rel=0.3)  # residual SD over SD of x and root n
+    group, age = random.random(400) < 0.5, random.uniform(20, 80, 400)
+    values = rs.sample(3.0 * group + 0.1 * age + random.normal(size=400), person)
+    adjusted = rs.adjusted_difference(values, group, age[:, None], counts[:50])
+    assert abs(adjusted[0] - 3.0) < 4 * adjusted[1:].std()
+    assert adjusted[1:].std() == pytest.approx(2 / np.sqrt(400), rel=0.3)
+    a, b = values.of_people(group), values.of_people(~group)
+    within = np.concatenate([a.values - a.values.mean(), b.values - b.values.mean()]).std()
+    g = rs.standardised_difference(a, b, counts)[0]
+    assert g == pytest.approx((a.values.mean() - b.values.mean()) / within, rel=0.01)
+
+
+def test_correlation_of_days_is_not_biased_by_their_number() -> None:
+    """Median over people of the corrected lag-1 correlation, 14 days each, against the planted one."""
+    people, days, r = 1500, 14, 0.4
+    random = stream(2, "days")
+    x = np.zeros((people, days))
+    x[:, 0] = random.normal(size=people)
+    for day in range(1, days):
+        x[:, day] = r * x[:, day - 1] + np.sqrt(1 - r * r) * random.normal(size=people)
+    rows = np.arange(people * days)
+    s = rs.sample(x.ravel(), rows // days, row=rows)
+    found = rs.lag1_of_days(s, np.tile(np.arange(days, dtype=float), people)).values
+    assert abs(found.mean() - r) < 0.05  # uncorrected: 0.24
