@@ -31,10 +31,7 @@ def estimator(planted_dataset: Dataset) -> Estimator:
 
 
 def norm(quantity: str, stratum: str, statistic: str) -> Norm:
-    pairs = tuple(
-        (key, value)
-        for key, _, value in (part.partition("=") for part in stratum.split(";") if part not in ("", "all"))
-    )
+    parts = [part.partition("=") for part in stratum.split(";") if part not in ("", "all")]
     return Norm(
         id="x",
         quantity=quantity,
