@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -131,7 +132,10 @@ class Ray:
 
         Raises:
             WorkerLostError: If the workers of one task were lost ``TRIES`` times.
+            ConnectionError: If no cluster answers at ``address``.
         """
+        if self.address is not None:
+            _check_listening(self.address)
         os.environ.update(_QUIET)
         if self.address is None:
             os.environ.setdefault(*_LOOPBACK)
@@ -182,6 +186,22 @@ class Ray:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_listening(address: str) -> None:
+    """Refuse an address where nobody listens at once; Ray itself would go on asking for minutes.
+
+    Raises:
+        ConnectionError: If nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # "auto", or another of Ray's own words
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(f"no Ray cluster answers at {address} ({error}); expected host:port of one") from error
+
+
+_PATIENCE_SECONDS: Final = 10.0  # for a connection; a cluster's machines are near
 _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tells of a change to come

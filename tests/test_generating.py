@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from simulator import dataset_writing, generating
 from simulator.cohort import Cohort
 from simulator.dataset import open_dataset, write_dataset
-from simulator.engines import Processes, WorkerLostError
+from simulator.engines import Processes, Ray, WorkerLostError
 from simulator.generating import cut, simulate
 from simulator.merging import merge_datasets
 from simulator.population import POPULATIONS
@@ -210,6 +210,12 @@ def test_ray_writes_the_same_bytes_does_lost_work_again_and_leaves_nothing(whole
     assert set(Path("/tmp").glob("ew-ray-*")) <= folders
     carrying = [p for p in Path("/proc").glob("[0-9]*/environ") if f"={tmp_path}\0".encode() in _bytes(p)]
     assert carrying == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "nowhere.invalid:6379"])
+def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ConnectionError, match=f"no Ray cluster answers at {address}"):
+        next(Ray(1, address).run(die_once, [("", 0)]))
 
 
 def _open_to_all() -> set[str]:
