@@ -58,6 +58,7 @@ _TURN_ENERGY: Final = 3.2  # energy across gravity over that along it, in gestur
 _THIRD_ENERGY: Final = 0.45  # the same on the least moved axis; judgement
 _ARM_SHARE: Final = 0.5  # share of a minute of chores in which the arm moves; judgement
 _HARDEST_G: Final = 1.2  # g, magnitude SD that no minute of gestures exceeds: running shakes the wrist with 0.85
+_LEAST_SHARE: Final = 0.01  # of a minute: a knock of 0.6 s; judgement
 _MOST_SHARE: Final = 0.95  # of a minute, that the arm moves: no gesture joins the next without a pause; judgement
 _TWITCH: Final = 1.1  # energy of the small movements of an else still minute over that of rest; judgement
 _TWITCH_SHARE: Final = 0.03  # share of the minute they take: 2 s; judgement
@@ -75,9 +76,7 @@ _GRID_MINUTES: Final = 8  # drifts are summed on this grid and run straight betw
 _BLEND: Final = np.cos(np.linspace(0.0, 0.5 * np.pi, 1025)).astype(np.float32)  # with sines keeps the variance between
 _FOREVER: Final = np.uint64(2**62)  # counter of what never changes
 _PHASES: Final = np.uint64(2**61)  # counters of where a lane's grids begin
-_RENEWED: Final = np.uint64(
-    10
-)  # of 16: a minute begins another doing; E4 minutes correlate .2 to .3 with the next one's
+_RENEWED: Final = np.uint64(7)  # of 16: a minute begins another doing; E4 tilts correlate .51 .30 .18 at 1, 2, 3 min
 
 _DRIFT: Final = np.array(
     # SD by octave (2 h, 17 h, 6 d), and of the person's own; judgement: LSM-1's windows of five hours, whose mean errs
@@ -99,14 +98,16 @@ _DOING: Final = np.array(
     # How much one doing differs from the next: the first is an SD, the others times a normal number times its size,
     # which leaves most doings alike and a few far off, as E4 minutes are (kurtosis 9 to 190 in an hour, energy 2.5).
     [
-        0.20,  # ln(g), beside what the routine says: with it SD 0.8 within an hour (E4 0.9)
-        0.10,  # ln: share of the minute; judgement
+        0.25,  # ln(g), beside what the routine says: with it SD 0.8 within an hour (E4 0.9)
+        0.38,  # ln: how long gestures of the same energy take: kurtosis' SD in an hour 22, its kurtosis 107 (E4 35, 75)
         0.03,  # ln(Hz); judgement: E4 crossings vary by a fifth, most of it with the energy alone
-        0.10,  # ln: turning of gravity; half the spread of an E4's ratio and condition within an hour
-        0.10,  # ln: flatness; same
+        0.12,  # ln: turning of gravity; half the spread of an E4's ratio and condition within an hour
+        0.12,  # ln: flatness; same
     ]
 )
-_LIFTED: Final = 0.10  # rad, times such a number: the forearm lifted; E4 tilts' SD 0.11 within an hour, kurtosis 34
+_LIFTED: Final = (
+    0.11  # rad, times such a number: the forearm lifted; tilt's SD in an hour 0.11, kurtosis 42 (E4 .11, 34)
+)
 _NEW: Final = np.array([0.08, 0.03, 0.05])  # SD of tremor, its rhythm and gait, in each minute; judgement
 _AWAKE: Final = int(Stage.AWAKE)
 
@@ -308,15 +309,17 @@ def _gait(steps: float, running: bool) -> tuple[float, float, float]:
 
 
 @compiled
-def _gestures(awake: bool, level: float, vigour: float, share: float) -> tuple[float, float]:
-    """Energy of the arm's own movement, g^2, and the share of the minute that it takes; more of it is more energy."""
+def _gestures(awake: bool, level: float, vigour: float, share: float, still: float) -> tuple[float, float]:
+    """Energy of the arm's own movement, g^2, and the share of the minute that it takes; ``still`` is rest's energy."""
     if awake:
-        shaken, usual = _ARM_G * vigour, _ARM_SHARE * np.sqrt(level)
-    else:  # a sleeper turns over now and then, and twitches
+        shaken, usual = _ARM_G * vigour, _ARM_SHARE * np.sqrt(level) + _TWITCH_SHARE
+    else:
         shaken, usual = _TOSS_G * vigour, _TOSS_SHARE
-    moved = min(usual * share, _MOST_SHARE)
-    energy = min(shaken * shaken * moved / usual, _HARDEST_G * _HARDEST_G) if usual > 0.0 else 0.0
-    return energy, moved + _TWITCH_SHARE if awake else moved
+    energy = min(shaken * shaken, _HARDEST_G * _HARDEST_G)
+    if energy < _TWITCH * still:
+        energy = _TWITCH * still
+        usual = usual if awake else _TWITCH_SHARE
+    return energy, min(max(usual * share, _LEAST_SHARE), _MOST_SHARE)
 
 
 @compiled
@@ -332,9 +335,7 @@ def _move(stage: Codes, activity: Codes, cadence: Singles, arm_motion: Singles, 
         pace, walked, gait = _gait(steps, what == _RUNNING)
         tremor = _REST_G * factors[_TREMOR, i] * (_AWAKE_TONE if awake else 1.0)
         still = tremor * tremor
-        arm, moved = _gestures(awake, float(arm_motion[i]), vigour, share)
-        if arm < _TWITCH * still * share:
-            arm, moved = _TWITCH * still * share, max(moved, _TWITCH_SHARE) if awake else _TWITCH_SHARE * share
+        arm, moved = _gestures(awake, float(arm_motion[i]), vigour, share, still)
         shaking = _VIBRATION_G[what] * _VIBRATION_G[what] * factors[_SWAY, i]
         rest_hz = _REST_HZ * factors[_TONE, i]
         roll = factors[_ROLL, i]
