@@ -58,13 +58,21 @@ def _only(reason: Reason, about: str, **more: Any) -> Scenario:
 
 
 _LIVED: Final = frozenset(CAUSES) - {Reason.SENSOR_ABSENT}
+_NIGHTS: Final = {
+    "worn_nights": 0.1,
+    "off_wrist_per_day": 0.0,
+    "off_in_water": False,
+    "unworn_days": 0.0,
+    "weeks_off_per_year": 0.0,
+    "forgetful": 0.0,
+}
 _CARELESS: Final = {"forgetful": 0.5, "worn_nights": 0.6, "off_wrist_per_day": 1.5, "loose_fit": 0.10}
 
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     {
         "natural": Scenario(about="all causes as the people of LSM-2's devices have them", causes=_LIVED),
         "careless": Scenario(about="all causes, worn and charged without care", causes=_LIVED, habits=_CARELESS),
-        "nights_off": _only(Reason.OFF_WRIST, "taken off for nearly every night", habits={"worn_nights": 0.1}),
+        "nights_off": _only(Reason.OFF_WRIST, "taken off for nearly every night, and only then", habits=_NIGHTS),
         "daily_charger": Scenario(
             about="a battery that lasts a day",
             causes=frozenset({Reason.CHARGING, Reason.BATTERY_EMPTY, Reason.POWER_SAVING}),
