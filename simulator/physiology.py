@@ -55,19 +55,19 @@ _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people r
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)
 # Wander of a resting heart, by time constant. The quickest is the slow part of the beats (``heartbeat.SLOW_SECONDS``):
 # still minutes of Fitbit wearers differ by 2.7 bpm from the next, by 4.8 from the fifth, and hardly more after an hour.
-_QUICK_BPM: Final = 3.3  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
-_QUICK_LOG, _QUICK_MINUTES = 0.65, 3.0  # ln, min: unrest comes in bursts; sizes of changes correlate .25 at 1, .08 at 5
+_QUICK_BPM: Final = 3.1  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
+_QUICK_LOG, _QUICK_MINUTES = 0.9, 3.0  # ln, min: unrest comes in bursts; sizes of changes correlate .25 at 1, .08 at 5
 _STAGE_QUICK: Final = (1.0, 0.38, 0.26, 0.48)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 1.8
-_RATE_MINUTES_BPM, _RATE_MINUTES = 3.2, 7.0  # bpm, min: hardly more after an hour than after 10 min (same wearers)
-_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 3.8, 40.0  # bpm, min; judgement
+_RATE_MINUTES_BPM, _RATE_MINUTES = 3.5, 8.0  # bpm, min: hardly more after an hour than after 10 min (same wearers)
+_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 3.4, 40.0  # bpm, min; judgement
 _RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.0, 300.0  # bpm, min: mood, what one has drunk; judgement
-_DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.8, 8000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
+_DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.7, 8000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
 _STAGE_WANDER: Final = (1.0, 0.6, 0.5, 0.8)  # factor by stage of the slower wander; judgement
 _STIR_BPM: Final = (1.5, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
 
 _USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
-_QUICK_VAGAL_POWER: Final = 0.5  # of a night's RMSSD that goes into the quick wander: SDNN over RMSSD rises with age
-_VAGAL_LOG_PER_BPM: Final = 0.023  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
+_QUICK_VAGAL_POWER: Final = 0.7  # of a night's RMSSD that goes into the quick wander: SDNN over RMSSD rises with age
+_VAGAL_LOG_PER_BPM: Final = 0.017  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
 _VAGAL_FLOOR_MS: Final = 4.5  # ms, RMSSD in vigorous exercise: median 6 (exercise HRV literature)
 _MOST_RMSSD_MS: Final = 220.0  # ms, ceiling; judgement
 _STAGE_VAGAL: Final = (1.0, 1.0, 1.08, 0.88)  # factor by stage: deep over REM; judgement
@@ -77,7 +77,7 @@ _ALCOHOL_VAGAL_LOG: Final = -0.15  # ln(RMSSD) at a heavy peak, beside what hear
 # within a day tone drifts for hours, as LSM-1's five-hour windows do (Table 3a): sizes by hour and minutes judgement.
 _VAGAL_DAYS_LOG, _VAGAL_DAYS_MINUTES = 0.19, 1800.0
 _VAGAL_HOURS_LOG, _VAGAL_HOURS_MINUTES = 0.15, 120.0
-_VAGAL_MINUTES_LOG, _VAGAL_MINUTES = 0.28, 5.0
+_VAGAL_MINUTES_LOG, _VAGAL_MINUTES = 0.33, 5.0
 _MOST_SLOW_MS: Final = 160.0  # ms, ceiling of the slow part; judgement
 _WHITE_SHARE: Final = 0.16  # of squared RMSSD that is white; judgement
 _STAGE_LOW_OVER_HIGH: Final = (1.9, 1.1, 0.6, 1.9)  # LF/HF by stage: lying 1.5 to 2 [1]; deep sleep least, REM as awake

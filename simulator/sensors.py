@@ -22,12 +22,12 @@ from simulator.vendors import Vendor
 
 _MISS_PER_G: Final = 380.0  # on the odds of missing a beat, per g of motion (norms rrvalid_*: .9 asleep, .22 walking)
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
-_CONTACT_LOG, _CONTACT_MINUTES = 0.6, 3.0  # ln of the same odds, min: how the watch sits, which shifts (E4)
+_CONTACT_LOG, _CONTACT_MINUTES = 0.7, 3.0  # ln of odds and misplacement, min: how the watch sits, which shifts (E4)
 _JITTER_MS_PER_BPM: Final = 1.6  # ms of a beat's place per bpm of ``heart_rate_error_bpm``; judgement
-_JITTER_PER_G: Final = 20.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
-_JITTER_MOST_G: Final = 0.1  # g, beyond which beats are lost rather than placed still worse; judgement
-_GROSS_PER_G: Final = 0.6  # share of found beats taken for another rise of the pulse, per g of motion; the same (E4)
-_MOST_GROSS: Final = 0.15  # of found beats, in any motion; judgement
+_JITTER_PER_G: Final = 12.0  # factor on jitter per g of motion; wrist RMSSD is inflated 1.5-2 times when seated (E4)
+_JITTER_MOST_G: Final = np.float32(0.1)  # g, beyond which beats are lost rather than placed still worse; judgement
+_GROSS_PER_G: Final = 0.4  # share of found beats taken for another rise of the pulse, per g of motion; the same (E4)
+_MOST_GROSS: Final = np.float32(0.15)  # of found beats, in any motion; judgement
 _GROSS_MS_PER_BPM: Final = 40.0  # ms of those beats' place per bpm of ``heart_rate_error_bpm``; the same (E4)
 _WHITE_ERROR: Final = 0.25  # of a still minute's squared error that is new each minute; judgement
 _PLACE_MINUTES: Final = 15.0  # min over which the rest of it wanders, with placement and the pulse's shape; judgement
@@ -161,12 +161,14 @@ def _rr_statistics(vendor: Vendor, routine: Routine, latent: Latent, key: Key, d
     contact = np.zeros_like(motion)
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
     add_wander(contact, _CONTACT_LOG, key, _Lane.CONTACT, _CONTACT_MINUTES, first_minute)
+    contact = np.exp(contact, out=contact)
+    usual_ms = _JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm
+    at_rest_ms = np.float32(usual_ms * np.exp(-_CONTACT_LOG * _CONTACT_LOG))  # of usual size in the mean square
     found = find_beats(
         latent.beats,
-        _found_share(vendor.valid_beats, motion, water, np.exp(contact, out=contact)),
-        np.float32(_JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm)
-        * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, np.float32(_JITTER_MOST_G))),
-        np.minimum(np.float32(_GROSS_PER_G) * motion * contact, np.float32(_MOST_GROSS)),
+        _found_share(vendor.valid_beats, motion, water, contact),
+        at_rest_ms * contact * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, _JITTER_MOST_G)),
+        np.minimum(np.float32(_GROSS_PER_G) * motion * contact, _MOST_GROSS),
         _GROSS_MS_PER_BPM * vendor.heart_rate_error_bpm,
         key,
         day,
