@@ -61,8 +61,8 @@ A_FEW_PACES: Final = 12.0  # steps in which somebody got up for good part of a m
 SEATED: Final = 0.3  # share of the minute on the feet below which an activity counts as seated
 
 _FEELS: Final = np.array([FEELS[activity] for activity in Activity], dtype=np.float64)
-_CELSIUS: Final = np.array([CELSIUS[place] for place in Place], dtype=np.float64)
-_PRESSURE_NOISE: Final = np.array([PRESSURE_NOISE[place] for place in Place], dtype=np.float64)
+_PLACES: Final = np.array([(CELSIUS[place], PRESSURE_NOISE[place]) for place in Place], dtype=np.float64)
+# Arguments of the compiled code, not constants: those would outlive a change of ``activities`` in its cache.
 _OUTDOORS, _POOL, _SHOWER, _HOME, _WORK = (
     int(place) for place in (Place.OUTDOORS, Place.POOL, Place.SHOWER, Place.HOME, Place.WORK)
 )
@@ -237,7 +237,7 @@ class Canvas:
         spells = np.array(self.spells, dtype=np.float64).reshape(-1, len(Spell._fields))
         for begin, end in self.logs:
             flags[1, begin:end] = True
-        _paint(codes, flags, tracks, self.start, strokes, spells, key, ground)
+        _paint(codes, flags, tracks, self.start, strokes, spells, key, ground, _FEELS, _PLACES)
         return Waking(
             start=self.start + first,
             codes=codes[:, first:],
@@ -283,6 +283,8 @@ def _paint(
     spells: Floats,
     key: Key,
     ground: Ground,
+    feels: Floats,
+    places: Floats,
 ) -> None:
     """Fill ``codes``, ``flags`` and ``tracks`` (see ``Waking``); ``start`` is the first minute's clock."""
     n = codes.shape[1]
@@ -296,8 +298,8 @@ def _paint(
             load[i] += spells[s, 2]
             leaning[i] += spells[s, 3]
             vigour[i] *= spells[s, 4]
-    _take_steps(codes, gait, leaning, tracks[1], lane_key(key, _STEPS), ground)
-    _feel(codes, flags[0], place, vigour, demand, load, tracks, start, lane_key(key, _FEELINGS), ground)
+    _take_steps(codes, gait, leaning, tracks[1], lane_key(key, _STEPS), ground, feels)
+    _feel(codes, flags[0], place, vigour, demand, load, tracks, start, lane_key(key, _FEELINGS), ground, feels, places)
 
 
 @compiled
@@ -379,7 +381,9 @@ def _lay_stroke(
 
 
 @compiled
-def _take_steps(codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, key: Key, ground: Ground) -> None:
+def _take_steps(
+    codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, key: Key, ground: Ground, feels: Floats
+) -> None:
     """Steps of each minute into ``cadence``: gait where it is planned, else bouts between pauses."""
     stepping = ground.stepping
     left = pace = 0.0  # minutes of the present bout to come, its steps a minute
@@ -388,7 +392,7 @@ def _take_steps(codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, k
     for i in range(codes.shape[1]):
         what = codes[1, i]
         cadence[i] = 0.0
-        still = gait[i] == 0.0 and (_FEELS[what, 3] == 0.0 or codes[0, i] > 0)
+        still = gait[i] == 0.0 and (feels[what, 3] == 0.0 or codes[0, i] > 0)
         if still or (gait[i] == 0.0 and what == before and left <= 0.0 and pause > 1.0):
             pause -= 1.0
             left, before = 0.0, what
@@ -398,7 +402,7 @@ def _take_steps(codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, k
             cadence[i] = _strides(gait[i], quantile_normal(word, 0), _low_share(chance), _high_share(chance))
             left, before = 0.0, what
             continue
-        typical = _FEELS[what, 4] * np.exp(_FEELS[what, 5] * quantile_normal(word, 3) - LEANING * leaning[i]) / stepping
+        typical = feels[what, 4] * np.exp(feels[what, 5] * quantile_normal(word, 3) - LEANING * leaning[i]) / stepping
         if what != before and left <= 0.0:
             pause = typical * _high_share(chance)
         before = what
@@ -406,7 +410,7 @@ def _take_steps(codes: Codes, gait: Floats, leaning: Floats, cadence: Singles, k
             pause -= 1.0
             if pause > 0.0:
                 continue
-            left = min(_FEELS[what, 3] * np.exp(BOUT_SPREAD * quantile_normal(word, 1)), 25.0)
+            left = min(feels[what, 3] * np.exp(BOUT_SPREAD * quantile_normal(word, 1)), 25.0)
             pace = BOUT_STEPS * stepping * max(left, 0.7) ** BOUT_GROWTH
             pace *= np.exp(BOUT_STEPS_SPREAD * quantile_normal(word, 2))
             if what <= _CHORES and quantile_normal(word, 4) < STAIRS_BELOW:
@@ -447,6 +451,8 @@ def _feel(
     start: int,
     key: Key,
     ground: Ground,
+    feels: Floats,
+    places: Floats,
 ) -> None:
     """What every minute asks of the body and shows to the watch, into ``tracks`` (see ``Waking``)."""
     keep_arm, keep_slope = np.exp(-1.0 / ARM_MINUTES), np.exp(-1.0 / SLOPE_MINUTES)
@@ -465,32 +471,32 @@ def _feel(
         slope = keep_slope * slope + new_slope * quantile_normal(word, 1)
         air = keep_air * air + new_air * quantile_normal(word, 2)
         mind = keep_mind * mind + new_mind * quantile_normal(word, 3)
-        light, climb, walks = _FEELS[what, 0], 0.0, 0.0
+        light, climb, walks = feels[what, 0], 0.0, 0.0
         if what <= _STAIRS:
             light += EFFORT_PER_STEP * min(cadence, 60.0)
         if what == _STAIRS:  # one floor or two, up or down
             climb = FLOOR_METRES if quantile_normal(other, 1) < 0.0 else -FLOOR_METRES
             climb *= 2.0 if quantile_normal(word, 1) > 0.25 else 1.0  # two in five lead over two
-        elif _FEELS[what, 6] > 0.0:
-            climb = min(max(_FEELS[what, 6] * min(max(slope, -3.0), 3.0), -15.0), 15.0)
+        elif feels[what, 6] > 0.0:
+            climb = min(max(feels[what, 6] * min(max(slope, -3.0), 3.0), -15.0), 15.0)
         if what <= _DESK:
             walks = min(cadence / A_FEW_PACES, 1.0)
         fresh = quantile_normal(word, 4)
-        if _FEELS[what, 2] < SEATED and demand[i] == 0.0:
+        if feels[what, 2] < SEATED and demand[i] == 0.0:
             busy = _high_share(other) < (HANDS_GO_ON if busy else HANDS_BEGIN)
             hands = HANDS_BUSY * np.exp(HANDS_SPREAD * fresh + 0.3 * arm - 0.195) if busy else HANDS_IDLE
         else:
             hands = np.exp(0.50 * arm + 0.22 * fresh - 0.15)
         water[i] = where in (_POOL, _SHOWER)
         tracks[0, i] = min(max(demand[i] * (1.0 + 0.03 * arm), ground.lightness * light), 1.0)
-        tracks[2, i] = (_FEELS[what, 1] * hands + WALKING_ARM * walks) * vigour[i]
-        tracks[3, i] = min(_FEELS[what, 2] + WALKING_UP * walks, 1.0)
+        tracks[2, i] = (feels[what, 1] * hands + WALKING_ARM * walks) * vigour[i]
+        tracks[3, i] = min(feels[what, 2] + WALKING_UP * walks, 1.0)
         tracks[4, i] = climb
-        tracks[5, i] = _PRESSURE_NOISE[where] * np.exp(0.50 * air + 0.30 * quantile_normal(other, 0) - 0.17)
+        tracks[5, i] = places[where, 1] * np.exp(0.50 * air + 0.30 * quantile_normal(other, 0) - 0.17)
         tracks[6, i] = min(max(load[i] + ground.arousal + 0.09 * mind, 0.0), 1.5)
         if where == _OUTDOORS:  # warmest at 15 h
             tracks[7, i] = outdoors + 4.0 * np.sin(2.0 * np.pi * ((start + i) / 1440.0 - 0.375))
         else:
-            tracks[7, i] = _CELSIUS[where] + indoors
+            tracks[7, i] = places[where, 0] + indoors
         if codes[0, i] > 0:  # dozing
             tracks[0, i], tracks[2, i], tracks[6, i] = 0.0, 0.15 * tracks[2, i], 0.0

@@ -116,7 +116,7 @@ def sleep(person: Person, day: int, yesterday: Circumstances, today: Circumstanc
 
 def awake_share(age_years: float) -> float:
     """Expected share of the night spent awake; 0.126 over LifeSnaps, 16 to 68 min from age 20 to 75 (Ohayon 2004)."""
-    return min(max(0.113 + 0.0013 * (age_years - 46.0) - 0.0025 * max(26.0 - age_years, 0.0), 0.055), 0.20)
+    return min(max(0.115 + 0.0013 * (age_years - 46.0) - 0.0025 * max(26.0 - age_years, 0.0), 0.055), 0.20)
 
 
 def _times(person: Person, yesterday: Circumstances, today: Circumstances, key: Key) -> NightTimes:

@@ -156,15 +156,15 @@ def draw_habits(
     age, bmi, anxiety = body.age_years, body.bmi_kg_m2, conditions["anxiety"]
     work = _work(population, age, u_works, u_kind)
     # clock h: 4.2 over all ages, -0.23 h a decade, SD 1.1 (norms msf_*, bed_*); students later (norm bed_students)
-    mid_sleep = 4.00 - 0.023 * (age - 40.0) + 1.05 * z_mid + population.mid_sleep_shift_hours
-    mid_sleep += 1.3 * (work == "student")
+    mid_sleep = 3.93 - 0.023 * (age - 40.0) + 1.05 * z_mid + population.mid_sleep_shift_hours
+    mid_sleep += 1.05 * (work == "student")
     # min asleep: women 410, men 386 (Fitbit); SD between people 44 (LifeSnaps); anxiety -12 (norm anx_sleep)
     sleep_need = 421.0 - 22.0 * body.male - 12.0 * anxiety + 47.0 * z_need
     # clock h: owls get later jobs where they can; SD 1.1: judgement
     start = 8.4 + 0.15 * (mid_sleep - 4.2) + 1.1 * z_start
     # ln(steps): NHANES 2011-14 medians: men +20 %, -17 % from 40-59 to 60-79, -50 % after 80; BMI >= 30 -17 %
     by_age = -0.0018 * (age - 45.0) - 0.011 * max(age - 55.0, 0.0) - 0.035 * max(age - 72.0, 0.0)
-    by_body = 0.19 * (body.male - 0.33) - 0.015 * (bmi - 28.0)
+    by_body = 0.19 * (body.male - 0.33) - 0.019 * (bmi - 28.0)
     by_health = -0.07 * anxiety - 0.06 * conditions["hypertension"]  # norms anx_steps 0.93, htn_steps 0.91 with BMI
     own = (1.0 + 0.035 * max(age - 54.0, 0.0)) * (
         0.34 * body.vigour + 0.34 * z_walk
