@@ -1,5 +1,6 @@
 """Against real recordings: nobody is told from themselves, a planted difference is found and named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.importing import import_folder
 from simulator.population import POPULATIONS
 from simulator.randomness import stream
-from simulator.realism.against import Windows, _auroc, compare, describe, paired, separate
+from simulator.realism.against import Windows, _auroc, compare, describe, paired, separate, shuffled
 from simulator.realism.heart import HeartSums, summary
 from simulator.recording import DataError
 
@@ -60,18 +61,53 @@ def test_the_same_kind_of_people_cannot_be_told_apart() -> None:
     assert abs(found.auroc - 0.5) < 0.15  # five folds of two people of either kind
     assert found.interval[0] < 0.55
     assert found.interval[1] > 0.45
+    assert found.interval_of_minutes[0] < 0.55
 
 
 def test_rough_heart_rate_is_found_and_named() -> None:
     found = separate(people(5, rough=3.0), people(6))
     assert found.auroc > 0.95
     assert found.interval[0] > 0.9
-    assert "hr" in found.betrayals[0].feature
+    assert "heart rate" in found.betrayals[0].feature
     by_name = {betrayal.feature: betrayal for betrayal in found.betrayals}
-    change = by_name["hr change 1 min, median"]
+    change = by_name["change of heart rate over 1 min, median"]
     assert change.auroc > 0.95
     assert change.simulated > change.real
-    assert abs(by_name["stepless share"].auroc - 0.5) < 0.15
+    assert abs(by_name["share of minutes without a step"].auroc - 0.5) < 0.15
+
+
+def test_the_minutes_alone_tell_planted_faults() -> None:
+    """A heart rate of nobody in particular, every minute for itself, is told from real people's without features."""
+    nobody = people(11)
+    made_up = np.where(np.isnan(nobody.heart_rate), np.nan, stream(12, "nobody").normal(75, 8, nobody.heart_rate.shape))
+    found = separate(replace(nobody, heart_rate=made_up.astype(np.float32)), people(10))
+    assert found.auroc_of_minutes > 0.7
+    assert found.interval_of_minutes[0] > 0.6
+    assert found.auroc > 0.99
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_shuffled_window_holds_the_same_minutes(seed: int) -> None:
+    windows = people(13, n=2, each=4)
+    found = shuffled(windows, seed)
+    for i in range(len(windows)):
+        pairs = [np.stack([w.heart_rate[i], w.steps[i]], axis=1) for w in (windows, found)]
+        before, after = (pair[np.lexsort(pair.T)] for pair in pairs)
+        np.testing.assert_array_equal(before, after)
+        np.testing.assert_array_equal(np.isnan(windows.heart_rate[i]), np.isnan(found.heart_rate[i]))
+
+
+def test_heart_rate_settles_as_planted() -> None:
+    """After each walk heart rate falls with a time constant of two minutes: within a tenth of it at the sixth."""
+    steps, heart_rate = np.zeros(1440, dtype=np.float32), np.full(1440, 60.0, dtype=np.float32)
+    for begin in range(0, 1440, 40):
+        steps[begin : begin + 10], heart_rate[begin : begin + 10] = 80, 100
+        heart_rate[begin + 10 : begin + 40] = 60 + 30 * np.exp(-np.arange(30) / 2)
+    sums = HeartSums()
+    sums.add(heart_rate, steps)
+    assert sums.settling_minutes() == 6
+    assert np.isnan(HeartSums().settling_minutes())
 
 
 def test_features_of_a_window_that_is_known() -> None:
@@ -79,13 +115,13 @@ def test_features_of_a_window_that_is_known() -> None:
     steps = np.zeros((1, 300), dtype=np.float32)
     steps[0, 100:110], steps[0, 200:230] = 50, 110
     found = describe(Windows(heart_rate=heart_rate, steps=steps, person=np.zeros(1, int), hour=np.zeros(1, int)))
-    assert found["hr mean"][0] == 65
-    assert found["hr change 1 min, median"][0] == 10
-    assert found["hr turns"][0] == 1
-    assert found["hr autocorrelation 1 min"][0] == pytest.approx(-1, abs=0.01)
+    assert found["heart rate, mean"][0] == 65
+    assert found["change of heart rate over 1 min, median"][0] == 10
+    assert found["share of minutes at which heart rate turns"][0] == 1
+    assert found["autocorrelation of heart rate at 1 min"][0] == pytest.approx(-1, abs=0.01)
     assert found["bouts of steps"][0] == 2
     assert found["minutes of a bout of steps"][0] == 20
-    assert found["stepless share"][0] == pytest.approx(260 / 300)
+    assert found["share of minutes without a step"][0] == pytest.approx(260 / 300)
     assert found["share of minutes with 21-60 steps"][0] == pytest.approx(10 / 300)
     assert found["steps of moving minutes, median"][0] == 110
 
