@@ -77,9 +77,9 @@ def test_rough_heart_rate_is_found_and_named() -> None:
 
 
 def test_the_minutes_alone_tell_planted_faults() -> None:
-    """A heart rate of nobody in particular, every minute for itself, is told from real people's without features."""
+    """One heart rate for everybody, every minute for itself, is told from real people's without features."""
     nobody = people(11)
-    made_up = np.where(np.isnan(nobody.heart_rate), np.nan, stream(12, "nobody").normal(75, 8, nobody.heart_rate.shape))
+    made_up = np.where(np.isnan(nobody.heart_rate), np.nan, stream(12, "nobody").normal(75, 2, nobody.heart_rate.shape))
     found = separate(replace(nobody, heart_rate=made_up.astype(np.float32)), people(10))
     assert found.auroc_of_minutes > 0.7
     assert found.interval_of_minutes[0] > 0.6
