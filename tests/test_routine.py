@@ -218,6 +218,8 @@ class Lives:
     stages: list[NDArray[np.float64]] = field(default_factory=list)
     thirds: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    active_days: int = 0
     moods: Counter[str] = field(default_factory=Counter)
     effort: dict[str, list[float]] = field(default_factory=dict)
     load: dict[str, list[float]] = field(default_factory=dict)
@@ -263,6 +265,9 @@ def _see(seen: Lives, i: int, day: int, routine: Routine, person: Person) -> Non
     seen.asleep[i, day] = counts[1:].sum()
     third = len(stage) // 3
     seen.thirds.append((np.bincount(stage[:third], minlength=4), np.bincount(stage[-third:], minlength=4)))
+    done = [e.label for e in routine.events if e.kind == "exercise" and 0 <= e.start_minute < 1440]
+    seen.done.update(done)
+    seen.active_days += bool(done)
     for event in routine.events:
         if event.kind == "activity" and 0 <= event.start_minute < 1400:
             seen.labels[event.label] += 1
@@ -500,6 +505,58 @@ def test_steps_come_in_bouts_like_those_of_fitbit_minutes(lives: Lives) -> None:
     assert np.median(pauses) <= 3  # min: 2; a quarter above 6, a tenth above 13
     assert np.quantile(pauses, 0.9) == pytest.approx(13, abs=4)
     assert np.mean(quiet) < 0.05  # hours without a step: 0.016
+
+
+def test_seated_hands_come_and_go_within_minutes() -> None:
+    """As the log of wrist energy of seated E4 wearers does: .25 at one minute, .13 at two, 0.02 at five."""
+    pairs: dict[int, list[NDArray[np.float64]]] = {1: [], 2: [], 5: []}
+    for i in range(12):
+        for routine in live_through(LSM1.person(41, i), range(2), MONDAY):
+            log = np.log(routine.arm_motion.astype(float) + 1e-9)
+            seated = (routine.activity == Activity.DESK) & (routine.stage == Stage.AWAKE)
+            level = log - np.convolve(np.where(seated, log, log[seated].mean()), np.ones(61) / 61, mode="same")
+            for lag, found in pairs.items():
+                both = seated[lag:] & seated[:-lag]
+                found.append(np.stack([level[lag:][both], level[:-lag][both]]))
+    lagged = {lag: np.corrcoef(np.concatenate(found, axis=1))[0, 1] for lag, found in pairs.items()}
+    assert lagged[1] == pytest.approx(0.25, abs=0.10)
+    assert lagged[2] == pytest.approx(0.13, abs=0.10)
+    assert lagged[5] == pytest.approx(0.02, abs=0.08)
+
+
+def test_who_walks_a_few_steps_gets_up_and_moves_the_arm() -> None:
+    for routine in live_through(LSM1.person(43, 1), range(3), MONDAY):
+        quiet = np.isin(routine.activity, (Activity.REST, Activity.DESK)) & (routine.stage == Stage.AWAKE)
+        walks, sits = quiet & (routine.cadence > 0), quiet & (routine.cadence == 0)
+        assert walks.sum() > 20
+        for track in (routine.upright, routine.intensity):
+            assert track[walks].mean() > 2 * track[sits].mean()
+        assert routine.arm_motion[walks].mean() > 1.3 * routine.arm_motion[sits].mean()
+
+
+def test_people_exercise_more_than_they_log(lives: Lives) -> None:
+    days = PEOPLE * DAYS
+    sports = lives.done.total() - lives.done["walking"]
+    logged = lives.labels.total() - lives.labels["walking"]
+    assert 0.14 < lives.active_days / days < 0.26  # 0.18 with a sport or exercise, American Time Use Survey
+    assert 0.3 < logged / sports < 0.8
+    assert lives.done["weightlifting"] > 2 * lives.labels["weightlifting"]  # hardly ever logged (Table 19)
+
+
+def test_a_person_mostly_tells_the_same_moods() -> None:
+    shares = []
+    for i in range(30):
+        person = LSM1.person(47, i)
+        told = Counter(
+            event.label
+            for routine in live_through(person, range(28), MONDAY)
+            for event in routine.events
+            if event.kind == "mood" and 0 <= event.start_minute < 1440
+        )
+        shares.append([told[person.usual_mood] / told.total(), told.most_common(1)[0][1] / told.total()])
+    usual, most = np.mean(shares, axis=0)
+    assert usual > 0.35  # a fifth if all were alike
+    assert 0.40 < most < 0.75
 
 
 def test_a_person_is_recognisable_by_their_days(lives: Lives) -> None:
