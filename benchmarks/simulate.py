@@ -40,7 +40,7 @@ from simulator.dataset_layout import checked, digest, to_table
 from simulator.dataset_writing import ROWS_PER_GROUP
 from simulator.engines import Processes
 from simulator.files import read_json, write_json
-from simulator.generating import LEAST_PERSON_DAYS, simulate
+from simulator.generating import LEAST_PERSON_DAYS, Engine, simulate
 from simulator.missingness import find_gaps
 from simulator.physiology import embody
 from simulator.population import POPULATIONS
@@ -233,17 +233,19 @@ class Clock:
 _CLOCK: Final = TypeAdapter(Clock)
 
 
-def corpus(cohort: Cohort, workers: int, folder: Path, kilobytes: float, speed: float) -> dict[str, float]:
+def corpus(
+    cohort: Cohort, folder: Path, kilobytes: float, seconds: float, engine: Engine | None = None
+) -> dict[str, float]:
     """A measured share of the LSM corpus, written by all workers; going on where an earlier call was interrupted.
 
     Where the disk has no room for all of it, it is written in shards, each removed once it is measured.
 
     Args:
         cohort: The share.
-        workers: Processes.
         folder: Where to; what is there of an interrupted call is gone on with.
         kilobytes: A person-day's, as measured on few.
-        speed: Person-days per CPU-second, as measured on few, to tell how long this will take.
+        seconds: That the engine will take for a person-day, as far as known.
+        engine: Who makes them; None: this process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, room = folder / "clock.json", shutil.disk_usage(folder).free * SHARE_OF_FREE_DISK
@@ -251,14 +253,13 @@ def corpus(cohort: Cohort, workers: int, folder: Path, kilobytes: float, speed: 
     if path.exists():
         clock = read_json(path, _CLOCK)
     left = len(cohort) - clock.person_days
-    sys.stderr.write(f"{left} person-days of the LSM corpus: about {left / speed / workers:.0f} s\n")
+    sys.stderr.write(f"{left} person-days of the LSM corpus: about {left * seconds:.0f} s\n")
     with tqdm(total=len(cohort), initial=clock.person_days, unit="day", file=sys.stderr, mininterval=1.0) as bar:
         while clock.finished < clock.shards:
-            clock = _timed_shard(cohort, clock, Processes(workers), path, bar)
+            clock = _timed_shard(cohort, clock, engine, path, bar)
     shutil.rmtree(folder)
     return {
         "person_days": clock.person_days,
-        "workers": workers,
         "shards": clock.shards,
         "wall_seconds": clock.wall_seconds,
         "cpu_seconds": clock.cpu_seconds,
@@ -269,7 +270,7 @@ def corpus(cohort: Cohort, workers: int, folder: Path, kilobytes: float, speed: 
     }
 
 
-def _timed_shard(cohort: Cohort, clock: Clock, engine: Processes, path: Path, bar: "tqdm[Any]") -> Clock:
+def _timed_shard(cohort: Cohort, clock: Clock, engine: Engine | None, path: Path, bar: "tqdm[Any]") -> Clock:
     """The clock after one more shard; what an interrupted one took is on the clock, too."""
     shard, before = clock.finished + 1, clock.person_days
     folder = path.with_name(f"shard-{shard}")
@@ -341,7 +342,13 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         people = max(1, round(asked.lsm_share * LSM_PERSON_DAYS / LSM_DAYS))
         share = replace(cohort, people=people, days=LSM_DAYS)
         home = asked.scratch / f"corpus-{people}-{asked.seed}"
-        record["corpus"] = corpus(share, asked.workers, home, folder_figures["person_day_kilobytes"], speed)
+        record["corpus"] = corpus(
+            share,
+            home,
+            folder_figures["person_day_kilobytes"],
+            1 / speed / asked.workers,
+            Processes(asked.workers),
+        )
     kilobytes = {who: resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
     record["peak_memory_megabytes"] = {
         "this_process": kilobytes[resource.RUSAGE_SELF] / 1024,
@@ -381,9 +388,19 @@ def as_text(record: dict[str, Any]) -> str:
         f"{projection['gigabytes']:.0f} GB",
     ]
     if "corpus" in record:
-        lines += ["measured share of it:", json.dumps(record["corpus"])]
+        lines += _corpus_lines(record["corpus"])
     lines += [f"{megabytes:9.0f} MB, {who.replace('_', ' ')}" for who, megabytes in _megabytes(record)]
     return "\n".join([*lines, *(peers.as_text(record["peers"]) if "peers" in record else [])])
+
+
+def _corpus_lines(found: dict[str, float]) -> list[str]:
+    share = found["person_days"] / LSM_PERSON_DAYS
+    return [
+        f"{found['wall_seconds']:9.1f} s for {share:.2%} of it, {found['person_days']} person-days, "
+        f"{found['gigabytes']:.2f} GB: {found['person_days_per_second']:.0f} a second, "
+        f"{found['person_days_per_cpu_second']:.0f} per CPU-second, starts and all",
+        f"{found['whole_corpus_hours']:9.2f} hours for all of it at that pace",
+    ]
 
 
 def _megabytes(record: dict[str, Any]) -> list[tuple[str, float]]:
