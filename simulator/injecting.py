@@ -116,6 +116,11 @@ def inject(
     Raises:
         DataError: If the data are laid out otherwise, or the rate cannot be met; the message says how far it goes.
         ValueError: If an argument is out of its range.
+
+    >>> import numpy as np
+    >>> spoilt = inject(np.full((7 * 1440, 2), 70.0), "charging", rate=0.05, seed=1, signals=["heart_rate", "scl"])
+    >>> round(spoilt.met, 3), list(spoilt.by_cause), bool(spoilt.mask.any(axis=1).sum() > 60)
+    (0.05, ['charging'], True)
     """
     chosen = _scenario(scenario)
     if rate is not None and severity is not None:

@@ -35,12 +35,10 @@ OFF_CANDIDATES: Final = 8  # most times a day that a watch is taken off, chargin
 LEFT_AFTER_NIGHT_OFF: Final = 2.5  # chance of leaving it at home in a morning over ``forgetful``: judgement; 81 % of
 LEFT_AFTER_NIGHT_ON: Final = 0.3  # Fitabase's gaps over 5 h begin from 19 to 1 h, so most such mornings follow a night
 LONGEST_EPISODE_MINUTES: Final = 1180  # minutes: episodes end on the day after they began, before 20 h
-LIFTING: Final = (
-    int(Activity.WEIGHTLIFTING),
-    int(Activity.STRENGTH),
-)  # for which rings come off: Oura's habits (vendors)
+LIFTING: Final = (int(Activity.WEIGHTLIFTING), int(Activity.STRENGTH))  # for which rings come off
 
 _HANDLING_LANE, _AWAY_LANE, _PHONE_LANE, _QUIT_LANE = 500, 501, 503, 504  # noise sequences under a person's key
+_HOLIDAY_LANE: Final = 508  # the last: 502 and 505 to 507 are those of ``missingness``
 _NIGHT, _LATE, _EARLY = range(3)  # what each number of a day's draw decides
 _CHARGE_CLOCK, _CHARGE_LENGTH, _FORGET, _EMPTY, _TOP_UP, _TOP_UP_CLOCK, _WATER, _LEFT, _BACK = range(3, 12)
 _OFF: Final = 16  # where the three rows of off-wrist draws begin: exists, clock, length
@@ -184,7 +182,7 @@ def _not_put_on(person: "Person", routine: "Routine", day: int, draws: Draws, ke
 def away(person: "Person", day: int, key: Key) -> bool:
     """True if the watch, put away the evening before, stays there on ``day``: in runs of one to five days, or weeks."""
     return _within(person.unworn_days * _WEEK / 3.0, day, _WEEK, 1, 5, key, _AWAY_LANE) or _within(
-        person.weeks_off_per_year * _SEASON / _DAYS_PER_YEAR, day, _SEASON, 7, 28, key, _AWAY_LANE + 10_000
+        person.weeks_off_per_year * _SEASON / _DAYS_PER_YEAR, day, _SEASON, 7, 28, key, _HOLIDAY_LANE
     )
 
 
