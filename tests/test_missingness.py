@@ -147,7 +147,7 @@ def test_skin_is_switched_off_in_sleep_and_exercise_only(seed: int, day: int) ->
 @few
 @given(seeds, days)
 def test_too_few_valid_beats_cost_the_nine_statistics_but_not_their_share(seed: int, day: int) -> None:
-    person = replace(LSM2.person(seed, 0), loose_fit=0.0, forgetful=0.0)
+    person = replace(LSM2.person(seed, 0), loose_fit=0.0, forgetful=0.0, wear_and_tear=0.0)
     routine = live(person, day, MONDAY)
     routine.water[:] = False
     routine.ambient_celsius[:] = 20.0
