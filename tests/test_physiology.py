@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from simulator.kinetics import relax
 from simulator.noise import Floats, time_key
@@ -227,6 +228,28 @@ def test_norms_of_heart_rate() -> None:
     assert steps_to_rate == sorted(steps_to_rate)
     for lag, low, high in ((1, 0.90, 0.985), (10, 0.60, 0.80), (60, 0.28, 0.56)):  # Fitabase .935, .669, .369
         assert low < autocorrelation(rate, lag) < high, lag
+
+
+def half_squared_change(rate: Floats, still: NDArray[np.bool_], lag: int) -> float:
+    """Over stretches in which every minute is still, bpm squared."""
+    unbroken = np.lib.stride_tricks.sliding_window_view(still, lag + 1, axis=1).all(axis=2)
+    return float(0.5 * np.mean((rate[:, lag:] - rate[:, :-lag])[unbroken] ** 2))
+
+
+def test_still_minutes_change_as_fitbit_wearers_do() -> None:
+    p = people()
+    hour = np.arange(MINUTES_PER_DAY) // 60 + np.zeros_like(p["steps"])
+    night, still = (hour >= 1) & (hour < 5), p["steps"] == 0
+    day = {lag: half_squared_change(p["heart_rate"], still & ~night, lag) for lag in (1, 2, 5, 30)}
+    # Of four Fitabase wearers: 6.4 to 9.6, 10.4 to 15.8, 15.3 to 22.3, 17.9 to 41, sensor error of some 2 in them.
+    assert 4.0 < day[1] < 9.0
+    assert 7.0 < day[2] < 14.0
+    assert 12.0 < day[5] < 22.0
+    assert 15.0 < day[30] < 32.0
+    asleep = half_squared_change(p["heart_rate"], still & night, 1)
+    assert 1.5 < asleep < 0.7 * day[1]  # of the wearers 2.5 to 6.7
+    change = np.diff(p["heart_rate"], axis=1)[(still & ~night)[:, 1:] & (still & ~night)[:, :-1]]
+    assert np.mean(change**4) / np.mean(change**2) ** 2 > 6.0  # 8.4 to 48
 
 
 def test_norms_of_variability() -> None:

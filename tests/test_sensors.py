@@ -90,6 +90,39 @@ def test_heart_rate_error_is_as_stated_and_grows_with_motion() -> None:
     assert moving.std() == pytest.approx(np.hypot(1.5, 6.0), rel=0.15)
 
 
+def test_errors_of_motion_last_some_minutes_and_a_few_are_gross() -> None:
+    vendor = replace(PERFECT, heart_rate_motion_error_bpm=6.0)
+    off = []
+    for day in range(8):
+        run = embody(PERSON, quiet_day(cadence=np.full(LEAD_IN + MINUTES_PER_DAY, 160.0, dtype=np.float32)), day)
+        found = measure(PERSON, vendor, quiet_day(), run, day)[INDEX["heart_rate"]]
+        off.append(found.astype(np.float64) - run.truth[INDEX["heart_rate"]])
+    errors = np.concatenate(off)
+    assert 0.5 < np.corrcoef(errors[1:], errors[:-1])[0, 1] < 0.75
+    assert np.mean(errors**4) / np.mean(errors**2) ** 2 > 6.0
+
+
+def test_how_it_sits_decides_for_some_minutes_what_is_found() -> None:
+    routine, latent = quiet_day(), embody(PERSON, quiet_day(), 2)
+    still = replace(latent, motion_g=np.full(MINUTES_PER_DAY, 0.02, dtype=np.float32))
+    valid = measure(PERSON, VENDORS["fitbit-sense-2"], routine, still, 2)[INDEX["rr_valid"]].astype(np.float64)
+    assert 8.0 < valid.std() < 20.0  # at the same motion all day; of beats drawn one by one 4
+    correlation = [np.corrcoef(valid[lag:], valid[:-lag])[0, 1] for lag in (1, 5, 30)]
+    assert correlation[0] > 0.9
+    assert 0.15 < correlation[1] < 0.5
+    assert abs(correlation[2]) < 0.25
+
+
+def test_motion_inflates_successive_differences_of_what_is_found() -> None:
+    latent = embody(PERSON, quiet_day(), 2)
+    true = latent.truth[INDEX["rmssd"]].mean()
+    ratio = []
+    for motion_g in (0.004, 0.025, 0.1):
+        moved = replace(latent, motion_g=np.full(MINUTES_PER_DAY, motion_g, dtype=np.float32))
+        ratio.append(measure(PERSON, VENDORS["fitbit-sense-2"], quiet_day(), moved, 2)[INDEX["rmssd"]].mean() / true)
+    assert 1.0 < ratio[0] < 1.15 < ratio[1] < 1.4 < ratio[2] < 2.5
+
+
 def test_the_same_draws_reach_every_device() -> None:
     off = [seen(replace(PERFECT, heart_rate_error_bpm=size))["heart_rate"] - truth("heart_rate") for size in (1.0, 2.0)]
     np.testing.assert_allclose(off[1], 2.0 * off[0], atol=1e-3)
