@@ -29,8 +29,8 @@ from simulator.wearing import LEAD_MINUTES, handling, wear_key
 RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the window; cuts off walking (norms rrvalid_*)
 AWAKE_OFF_MINUTES: Final = 30  # minutes until a watch off the wrist falls asleep: judgement; see ``find_gaps``
 HEART_RATE_LOSS_G: Final = (0.12, 0.40)  # g, SD of wrist acceleration: loss begins above chores, is likeliest in a run
-HEART_RATE_LOSS_SHARE: Final = 0.18  # share of spells of the strongest motion in which heart rate is lost: judgement
-SWIMMING_LOSS_SHARE: Final = 0.40  # share of spells; 30 % of swimming minutes (norm hr_dropout_water)
+HEART_RATE_LOSS_SHARE: Final = 0.12  # share of spells of the strongest motion in which heart rate is lost: judgement
+SWIMMING_LOSS_SHARE: Final = 0.35  # share of spells; 30 % of swimming minutes (norm hr_dropout_water)
 SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
 LOOSE_STRETCH_MINUTES: Final = (60.0, 360.0)  # shortest and longest stretch with a strap that is too loose: judgement
 LOOSE_LOSS: Final = (0.40, 0.95)  # share of its spells with a loss when still, and from 0.1 g on: judgement

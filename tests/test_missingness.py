@@ -447,7 +447,9 @@ def test_swimmers_and_cold_wrists_lose_the_pulse() -> None:
         assert (dry[HEART_RATE][on] == Reason.SENSOR_OFF).all()
     assert np.mean(warm) < 0.02  # showers taken for exercise do not exist
     assert np.mean(cold) == pytest.approx(0.5 * 0.57, rel=0.15)
-    assert np.mean(swum) == pytest.approx(0.4 * 0.57, rel=0.15)  # norm hr_dropout_water: 0.3, 0.05 to 0.8
+    assert np.mean(swum) == pytest.approx(
+        missingness.SWIMMING_LOSS_SHARE * 0.57, rel=0.15
+    )  # norm hr_dropout_water: 0.3, 0.05 to 0.8
 
 
 def test_a_watch_colder_than_it_works_in_records_nothing_until_it_is_warm() -> None:
