@@ -42,11 +42,7 @@ RANGE_STEP: Final = 0.42  # ln(g) per bin: 16 of them reach 25 g
 _SLANT: Final = 0.8  # of the range that three equal axes would sum to
 _STILL_PEAK: Final = 3.4  # largest of a minute's samples over their SD (normal noise at 25 Hz)
 _BEAT_KURTOSIS: Final = 1.05  # fourth moment of gait over that of noise of its energy: near-periodic, with impacts
-_HARMONIC_1, _HARMONIC_2, _HARMONIC_3 = (
-    0.84,
-    0.14,
-    0.02,
-)  # GAIT_HARMONICS as the band-pass shows them in running (raw path)
+_HARMONIC_1, _HARMONIC_2, _HARMONIC_3 = 0.84, 0.14, 0.02  # GAIT_HARMONICS as the band-pass shows them in running
 _RINGING_SECONDS: Final = 0.64  # s, time constant of the high-pass, which rings on alone after each gesture
 _RINGING_SHARE: Final = 0.08  # of a gesture's SD, with which it does
 BURSTS_PER_SECOND: Final = 0.25  # 1/s, bursts of gestures when half of the time is theirs; judgement
@@ -58,7 +54,7 @@ _HECTOPASCAL_PER_METRE: Final = 0.12  # hPa/m (hydrostatic relation)
 _ROLLING_SHARE: Final = 0.7  # of a climb's square: ups and downs of the ground within minutes; judgement
 _ROLLING_MINUTES: Final = 6.0  # min over which the ground is alike; judgement
 _WALKING_HECTOPASCALS: Final = 0.00022  # hPa per step a minute: swinging arm; 0.03 when walking on the flat (norm)
-_LIFTING_HECTOPASCALS: Final = 0.028  # hPa at arm motion 1: a hand that moves 0.5 m up and down, getting up and down
+_LIFTING_HECTOPASCALS: Final = 0.028  # hPa at arm motion 1: a hand that moves 0.5 m up and down, getting up
 _AIR_HECTOPASCALS: Final = 0.007  # hPa, spread of still indoor air: 0.015 measured less the sensor's noise
 
 FEATURES: Final[tuple[str, ...]] = (

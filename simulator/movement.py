@@ -47,25 +47,25 @@ _WALK_SWING, _RUN_SWING = 1.5, 0.8  # energy of the swing across the vertical ov
 GAIT_HARMONICS: Final = (0.72, 0.22, 0.06)  # energy of gait along gravity at 1 to 3 times the step rate; judgement
 SWING_SHARE: Final = 0.55  # of gait's energy across gravity that swings at half the step rate (norm zc_walk)
 GAIT_THIRD: Final = 0.12  # energy of gait on the third axis over that along gravity; judgement
-_ARM_G: Final = (
-    0.10  # g, magnitude SD at arm motion 1 (chores): seated minutes' percentiles 5, 29, 121 mg (norms accsd_seated_*)
-)
+_ARM_G: Final = 0.10  # g, magnitude SD at arm motion 1, chores: seated minutes 5, 29, 121 mg (norms accsd_seated_*)
 _STILLEST: Final = np.float32(1e-4)  # arm motion, below which a logarithm is not asked for
 _ARM_POWER: Final = 0.68  # of arm motion: a task's energy varies less than its amount of movement; judgement
 _ARM_HZ: Final = 2.6  # Hz, root mean square frequency of gestures along gravity; E4 crosses zero every 0.14 to 0.2 s
-_TURN_HZ: Final = 1.5  # Hz, of the same gestures' turning of gravity, which is slower; judgement
-_TURN_ENERGY: Final = 3.2  # energy across gravity over that along it, in gestures; judgement
-_THIRD_ENERGY: Final = 0.45  # the same on the least moved axis; judgement
-_ARM_SHARE: Final = 0.5  # share of a minute of chores in which the arm moves; judgement
+_TURN_HZ: Final = 1.5  # Hz, of the same gestures' turning of gravity: seated crossings every 0.16 s, E4 0.13
+_TURN_ENERGY: Final = 3.2  # energy across gravity over that along it, in gestures: E4 seated median exp(1.2), 3.3
+_THIRD_ENERGY: Final = 0.45  # the same on the least moved axis: seated ln condition 1.65, E4 1.8
+_ARM_SHARE: Final = 0.5  # share of a minute of chores in which the arm moves: seated kurtosis 11, E4 19
 _HARDEST_G: Final = 1.2  # g, magnitude SD that no minute of gestures exceeds: running shakes the wrist with 0.85
 _LEAST_SHARE: Final = 0.01  # of a minute: a knock of 0.6 s; judgement
 _MOST_SHARE: Final = 0.95  # of a minute, that the arm moves: no gesture joins the next without a pause; judgement
-_TWITCH: Final = 1.1  # energy of the small movements of an else still minute over that of rest; judgement
-_TWITCH_SHARE: Final = 0.03  # share of the minute they take: 2 s; judgement
-_TOSS_SHARE: Final = 0.12  # share of the minute that turning over in bed takes: 7 s; judgement
+_TWITCH: Final = (
+    1.1  # energy of small movements in an else still minute over that of rest (norms logE_sed_sleep, kurt_sleep)
+)
+_TWITCH_SHARE: Final = 0.03  # share of the minute they take, 2 s: kurtosis asleep 15 (norm kurt_sleep)
+_TOSS_SHARE: Final = 0.12  # share of the minute that turning over in bed takes, 7 s; judgement
 _TOSS_G: Final = 0.10  # g, magnitude SD of a minute of night at arm motion 1; judgement
 _ROLL_AWAKE: Final = 0.65  # factor on how far the forearm rolls over, awake against asleep; judgement
-_ROLL_SEATED, _ROLL_LYING = 0.2, 0.1  # rad, usual roll; arm tilt of E4 seated -0.06
+_ROLL_SEATED, _ROLL_LYING = 0.2, 0.1  # rad, usual roll: seated arm tilt -0.04, E4 -0.02; lying judgement
 
 _FIRST_LANE: Final = 300  # noise sequences of movement under a person's key, from here on, in the order of _DRIFT
 _DOING_LANE, _MINUTE_LANE = 320, 321  # noise sequences of what a doing is like, and of what is new in each minute

@@ -27,15 +27,11 @@ from simulator.routine import Activity, Routine, Stage
 BLOOD_CELSIUS: Final = 35.4  # degC, blood that reaches the wrist: 36.8 less what veins take back; judgement
 FEVER_CELSIUS: Final = 2.5  # degC, blood over normal in a fever of 39.5
 SKIN_MINUTES: Final = 12.0  # min, time constant of skin and case seated indoors; 10 to 15 for a strapped sensor [1]
-SEATED_FLOW: Final = (
-    3.5  # heat from blood over heat to air, seated at 22 degC: skin three quarters of the way from air to blood
-)
+SEATED_FLOW: Final = 3.5  # heat from blood over heat to air, seated at 22 degC: skin 3/4 of the way from air to blood
 INDOORS_CELSIUS: Final = 22.0  # degC, air in which neither vessels nor sweat glands are asked for anything
 _SLEEP_LOG: Final = 0.62  # ln(flow), asleep over awake: skin 2.5 degC warmer young, 2.0 older, bed included [1]
 _SLEEP_LOG_PER_YEAR: Final = -0.012  # ln(flow) a year of age from 40 on [1]
-_AGE_LOG_PER_YEAR: Final = (
-    0.006  # ln(flow) a year of age from 40 on, always: older wrists as warm asleep, warmer awake [1]
-)
+_AGE_LOG_PER_YEAR: Final = 0.006  # ln(flow) a year of age from 40 on, awake and asleep: older wrists warmer awake [1]
 _REST_LOG: Final = 0.25  # ln(flow), lying quietly: with the bed's air the 0.6 degC in the 10 min before sleep (norms)
 _OWN_LOG: Final = 0.72  # ln(flow) per degC of a person's offset: people differ by 2.2 awake (E4), 0.6 asleep (norms)
 _OWN_CELSIUS: Final = 0.40  # degC per degC of the offset that is the sensor's place, whatever the flow; judgement
