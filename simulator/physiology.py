@@ -67,14 +67,16 @@ _STIR_BPM: Final = (1.5, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: sti
 
 _USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
 _QUICK_VAGAL_POWER: Final = 0.7  # of a night's RMSSD that goes into the quick wander: SDNN over RMSSD rises with age
-_VAGAL_LOG_PER_BPM: Final = 0.017  # ln(RMSSD) per bpm: night over awake sedentary 1.5 at 13 bpm
+_VAGAL_LOG_PER_BPM: Final = (
+    0.017  # ln(RMSSD) per bpm: 1.25 at 13 bpm; norm rmssd_night_day_ratio 1.15 to 2, norm rmssd_nunan
+)
 _VAGAL_FLOOR_MS: Final = 4.5  # ms, RMSSD in vigorous exercise: median 6 (exercise HRV literature)
 _MOST_RMSSD_MS: Final = 220.0  # ms, ceiling; judgement
 _STAGE_VAGAL: Final = (1.0, 1.0, 1.08, 0.88)  # factor by stage: deep over REM; judgement
 _AROUSAL_VAGAL_LOG: Final = -0.12  # ln(RMSSD) per unit of arousal: Stroop over rest 0.93 (Stress-Predict)
-_ALCOHOL_VAGAL_LOG: Final = -0.15  # ln(RMSSD) at a heavy peak, beside what heart rate does (norm rmssd_alcohol_high)
+_ALCOHOL_VAGAL_LOG: Final = -0.24  # ln(RMSSD) at a heavy peak, beside what heart rate does (norm rmssd_alcohol_high)
 # Wander of vagal tone, ln(RMSSD) and min: nights differ by 0.21, lag 1 0.24 (norms rmssd_night_cv, rmssd_night_lag1);
-# within a day tone drifts for hours, as LSM-1's five-hour windows do (Table 3a): sizes by hour and minutes judgement.
+# within a window tone forgets in minutes, as LSM-1's do (Table 3a) and the RMSSD of seated E4 wearers.
 _VAGAL_DAYS_LOG, _VAGAL_DAYS_MINUTES = 0.19, 1800.0
 _VAGAL_HOURS_LOG, _VAGAL_HOURS_MINUTES = 0.15, 120.0
 _VAGAL_MINUTES_LOG, _VAGAL_MINUTES = 0.33, 5.0
