@@ -66,5 +66,5 @@ def test_the_readme_s_tree_is_the_tree_on_disk() -> None:
             folder = Path(name)
         elif name.endswith(".py"):
             shown.add(str(folder / name) if line.startswith(" ") else name)
-    on_disk = {str(p.relative_to(ROOT)) for p in FILES if p.name != "__init__.py"} | {"everywear.py"}
+    on_disk = {str(p.relative_to(ROOT)) for p in FILES if p.name != "__init__.py"} | {"everywear.py", "commandline.py"}
     assert shown == on_disk
