@@ -175,7 +175,7 @@ SPORTS: Final[dict[Activity, Sport]] = {
     Activity.ELLIPTICAL: Sport(Place.GYM, Shape.STEADY, 32.0, 0.50, 120.0, 0.007, 0.02, 0.60, 0.0, 0.28, 1.0),
     Activity.HIIT: Sport(Place.GYM, Shape.INTERVALS, 32.0, 0.56, 50.0, 0.011, 0.20, 0.55, -0.025, 0.28, 0.9),
     Activity.STRENGTH: Sport(Place.GYM, Shape.SETS, 44.0, 0.30, 18.0, 0.018, 0.09, 0.50, -0.010, 0.27, 1.0),
-    Activity.WEIGHTLIFTING: Sport(Place.GYM, Shape.SETS, 55.0, 0.27, 14.0, 0.027, 0.12, 0.38, -0.016, 0.24, 0.9),
+    Activity.WEIGHTLIFTING: Sport(Place.GYM, Shape.SETS, 55.0, 0.27, 14.0, 0.027, 0.10, 0.38, -0.016, 0.24, 0.9),
     Activity.HIKING: Sport(Place.OUTDOORS, Shape.STEADY, 120.0, 0.38, 88.0, 0.007, 0.7, 0.50, 0.005, 0.3, 5.0),
     Activity.YOGA: Sport(Place.HOME, Shape.STEADY, 44.0, 0.09, 2.0, 0.0115, 0.5, 0.85, 0.0, 0.40, 1.1),
     Activity.PILATES: Sport(Place.GYM, Shape.STEADY, 44.0, 0.13, 3.0, 0.005, 0.5, 0.87, 0.005, 0.35, 0.8),
