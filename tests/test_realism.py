@@ -132,6 +132,7 @@ PLANTED = [  # quantity, stratum, statistic, what it must be, within
     ("female_share_of_participants", "activity=Running", "share", 0.516, 1e-3),  # all run alike: as the country's sexes
     ("hr", "state=seated_awake", "lag1_minute_autocorrelation", -1 / 55, 0.02),  # white, about an hour's own mean
     ("cadence_in_purposeful_walking", "all", "median", 100.0, 1e-6),
+    ("days_with_a_sleep_record", "all", "mean_of_person_shares", 1.0, 1e-6),
     ("steps_per_day", "contrast=day_with_CALM-without;within_person", "mean_difference", 0.0, 1e-6),
 ]
 

@@ -120,6 +120,10 @@ def _worn_with_night(seen: Observations, keys: Keys) -> Sample:
     return _days(seen, night, seen.days["hours_per_day_with_hr"] > 0)
 
 
+def _with_night(seen: Observations, keys: Keys) -> Sample:
+    return _days(seen, (_column(seen, "night_worn") > 0).astype(np.float64))
+
+
 def _missing_cells(seen: Observations, keys: Keys) -> Sample:
     if keys.get("signals") == str(N_SIGNALS):
         del keys["signals"]
@@ -245,6 +249,7 @@ DAY_QUANTITIES: Final[Mapping[str, Callable[[Observations, Keys], Sample]]] = {
     ),
     "share_of_days_fully_unworn": _indicator("worn_hours", lambda x: x == 0, "worn_hours"),
     "worn_days_with_a_sleep_record": _worn_with_night,
+    "days_with_a_sleep_record": _with_night,
     "share_of_missing_cells_in_a_day_window": _missing_cells,
     "scl_available_share_of_24h": _scl_share,
     "nonwear_gaps_per_worn_day": _gaps_a_day,
