@@ -84,8 +84,8 @@ class Feel(NamedTuple):
 
 
 FEELS: Final = {
-    Activity.REST: Feel(effort=0.0, arm=0.13, upright=0.02, bout=0.78, pause=4.0, spread=1.3, hills=0.0),
-    Activity.DESK: Feel(effort=0.012, arm=0.34, upright=0.02, bout=0.88, pause=3.1, spread=1.3, hills=0.0),
+    Activity.REST: Feel(effort=0.0, arm=0.13, upright=0.02, bout=0.78, pause=3.6, spread=1.3, hills=0.0),
+    Activity.DESK: Feel(effort=0.012, arm=0.34, upright=0.02, bout=0.88, pause=2.85, spread=1.3, hills=0.0),
     Activity.CHORES: Feel(effort=0.036, arm=1.0, upright=0.85, bout=1.6, pause=1.1, spread=1.0, hills=0.0),
     Activity.VEHICLE: Feel(effort=0.015, arm=0.22, upright=0.0, bout=0.5, pause=60.0, spread=0.8, hills=4.0),
     Activity.STAIRS: Feel(effort=0.30, arm=0.40, upright=1.0, bout=0.0, pause=0.0, spread=0.0, hills=0.0),
@@ -170,7 +170,7 @@ SPORTS: Final[dict[Activity, Sport]] = {
     #                                                 min   effort steps  days   logged women ageing early wkend
     Activity.WALKING: Sport(Place.OUTDOORS, Shape.STEADY, 30.0, 0.30, 104.0, 0.100, 0.69, 0.52, 0.010, 0.24, 1.2),
     Activity.RUNNING: Sport(Place.OUTDOORS, Shape.STEADY, 34.0, 0.71, 160.0, 0.026, 0.8, 0.45, -0.025, 0.44, 1.2),
-    Activity.BIKING: Sport(Place.OUTDOORS, Shape.STEADY, 55.0, 0.51, 5.0, 0.022, 0.55, 0.36, -0.004, 0.22, 1.6),
+    Activity.BIKING: Sport(Place.OUTDOORS, Shape.STEADY, 55.0, 0.51, 5.0, 0.022, 0.55, 0.36, -0.004, 0.26, 1.6),
     Activity.SWIMMING: Sport(Place.POOL, Shape.STEADY, 42.0, 0.49, 8.0, 0.012, 0.72, 0.55, 0.005, 0.36, 1.2),
     Activity.ELLIPTICAL: Sport(Place.GYM, Shape.STEADY, 32.0, 0.50, 120.0, 0.007, 0.02, 0.60, 0.0, 0.28, 1.0),
     Activity.HIIT: Sport(Place.GYM, Shape.INTERVALS, 32.0, 0.56, 50.0, 0.011, 0.20, 0.55, -0.025, 0.28, 0.9),
@@ -179,7 +179,7 @@ SPORTS: Final[dict[Activity, Sport]] = {
     Activity.HIKING: Sport(Place.OUTDOORS, Shape.STEADY, 120.0, 0.38, 88.0, 0.007, 0.7, 0.50, 0.005, 0.3, 5.0),
     Activity.YOGA: Sport(Place.HOME, Shape.STEADY, 44.0, 0.09, 2.0, 0.0115, 0.5, 0.85, 0.0, 0.40, 1.1),
     Activity.PILATES: Sport(Place.GYM, Shape.STEADY, 44.0, 0.13, 3.0, 0.005, 0.5, 0.87, 0.005, 0.35, 0.8),
-    Activity.AEROBICS_DANCE: Sport(Place.GYM, Shape.RALLIES, 50.0, 0.46, 80.0, 0.014, 0.45, 0.76, 0.0, 0.2, 1.0),
+    Activity.AEROBICS_DANCE: Sport(Place.GYM, Shape.RALLIES, 50.0, 0.46, 80.0, 0.014, 0.45, 0.73, 0.0, 0.2, 1.0),
     Activity.SPINNING: Sport(Place.GYM, Shape.INTERVALS, 44.0, 0.58, 5.0, 0.008, 0.40, 0.62, 0.0, 0.33, 1.0),
     Activity.ROWING_MACHINE: Sport(Place.GYM, Shape.STEADY, 24.0, 0.55, 18.0, 0.004, 0.3, 0.40, 0.0, 0.3, 1.0),
     Activity.STAIRCLIMBER: Sport(Place.GYM, Shape.STEADY, 22.0, 0.58, 85.0, 0.004, 0.25, 0.60, -0.010, 0.3, 0.9),
