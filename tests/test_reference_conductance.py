@@ -47,7 +47,7 @@ def fast(person: Person, routine: Routine) -> tuple[Floats, Floats, Floats]:
 
 @pytest.mark.parametrize("index", range(PEOPLE))
 def test_fast_conductance_equals_the_reference(index: int) -> None:
-    """Level without bias, 3 % from minute to minute (bursts, storms' sharp fronts); slopes within 20 % of their SD."""
+    """Level without bias, 3 % from minute to minute (bursts, storms' sharp fronts); slopes within 25 % of their SD."""
     person, routine, raw = lived(index)
     value, slope, _ = fast(person, routine)
     raw_value, raw_slope = conductance_minutes(raw)
@@ -56,7 +56,7 @@ def test_fast_conductance_equals_the_reference(index: int) -> None:
     assert error.std() < 0.03
     assert np.percentile(np.abs(error), 95) < 0.05
     assert np.corrcoef(slope, raw_slope)[0, 1] > 0.98
-    assert np.std(slope - raw_slope) < 0.2 * np.std(raw_slope)
+    assert np.std(slope - raw_slope) < 0.25 * np.std(raw_slope)
 
 
 @pytest.mark.parametrize("index", range(PEOPLE))
