@@ -38,10 +38,10 @@ from simulator.skin import skin_conductance, skin_temperature
 _CIRCADIAN_BPM: Final = 3.2  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
 _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
-_STAGE_BPM: Final = (0.0, -5.4, -6.8, -3.2)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
+_STAGE_BPM: Final = (0.0, -5.6, -7.0, -3.4)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
 _NIGHT_BPM: Final = -3.0  # bpm over resting, a night's mean with all that stirs in it (norm hr_over_rhr_sleep)
-_SEATED_BPM: Final = 2.8  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
-_STANDING_BPM: Final = 1.0  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
+_SEATED_BPM: Final = 2.2  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
+_STANDING_BPM: Final = 1.8  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
 _ALCOHOL_BPM: Final = 11.0  # bpm at the peak of a heavy evening: 8.7 over the first 3 h asleep (norm hr_alcohol_high)
@@ -63,7 +63,7 @@ _RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 3.4, 40.0  # bpm, min; judgement
 _RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.0, 300.0  # bpm, min: mood, what one has drunk; judgement
 _DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.7, 8000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
 _STAGE_WANDER: Final = (1.0, 0.6, 0.5, 0.8)  # factor by stage of the slower wander; judgement
-_STIR_BPM: Final = (1.5, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
+_STIR_BPM: Final = (1.8, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
 
 _USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
 _QUICK_VAGAL_POWER: Final = 0.7  # of a night's RMSSD that goes into the quick wander: SDNN over RMSSD rises with age
