@@ -4,9 +4,10 @@ Part files are linked or copied as they are, people and events joined, and the c
 cohort give, byte for byte, the folder that one machine would have written.
 """
 
+import itertools
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,14 +59,15 @@ def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
     _check_people({folder: people[folder] for folder in ordered})
     content = Content()
     with growing(Path(out)) as partial:
-        parts: list[str] = []
-        for number, folder in enumerate(ordered):
+        parts: set[str] = set()
+        for folder in ordered:
             content.join(Content.from_text(manifests[folder].content))
             for part in manifests[folder].parts:
-                parts.append(part if part not in parts else part.replace(".parquet", f"-{number}.parquet"))
+                name = _free_name(part, parts)
+                parts.add(name)
                 for kind in _KINDS:
                     if (folder / kind / part).exists():
-                        _link(folder / kind / part, partial / kind / parts[-1])
+                        _link(folder / kind / part, partial / kind / name)
         schema = people[ordered[0]].schema
         join_tables([folder / PEOPLE for folder in ordered], partial / PEOPLE, schema, PEOPLE_PER_GROUP)
         join_tables([folder / EVENTS for folder in ordered], partial / EVENTS, EVENT_SCHEMA, EVENTS_PER_GROUP)
@@ -123,10 +125,23 @@ def _check_people(people: Mapping[Path, pa.Table]) -> None:
         seen |= here
 
 
+def _free_name(part: str, taken: Container[str]) -> str:
+    """A part's own name, or the first one numbered after it that is free.
+
+    >>> _free_name("vendor=a/part-7.parquet", {"vendor=a/part-7.parquet", "vendor=a/part-7-1.parquet"})
+    'vendor=a/part-7-2.parquet'
+    """
+    stem = part.removesuffix(".parquet")
+    names = itertools.chain([part], (f"{stem}-{number}.parquet" for number in itertools.count(1)))
+    return next(name for name in names if name not in taken)
+
+
 def _link(source: Path, target: Path) -> None:
     """A second name for a file, or a copy where the file system has no such thing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), target)
+    except FileExistsError:  # another source's file by a second name: to copy over it would change the source
+        raise
     except OSError:
         shutil.copy2(source, target)

@@ -341,6 +341,20 @@ def test_other_cohorts_and_parts_of_the_same_name_merge_too(whole: Path, tmp_pat
     assert len(pq.read_table(tmp_path / "ds" / "people.parquet")) == 7
 
 
+def test_merging_what_was_merged_changes_no_source(tmp_path: Path) -> None:
+    sources = [tmp_path / name for name in "abc"]
+    for folder in sources:  # parts of the same name in each
+        other = replace(COHORT.population, name=folder.name)
+        simulate(replace(COHORT, people=1, days=1, population=other, vendor="whoop-4"), folder)
+    merge_datasets(sources[:2], tmp_path / "ab")
+    before = {folder: files(folder) for folder in [*sources, tmp_path / "ab"]}
+    merge_datasets([tmp_path / "ab", tmp_path / "c"], tmp_path / "abc")
+    ds = open_dataset(tmp_path / "abc")
+    ds.verify()
+    assert sorted(ds.index["person"]) == ["a-0000000", "b-0000000", "c-0000000"]
+    assert {folder: files(folder) for folder in before} == before
+
+
 # ------------------------------------------------------------------------------------------------ memory
 
 MEMORY = """
