@@ -10,6 +10,7 @@ fitter or nocturnal, ``to_json`` and ``from_json`` keep it.
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
@@ -165,9 +166,9 @@ class Population:
             for name in names:
                 if name not in known:
                     raise ValueError(f"Population has shares of {name!r}, which is none of {', '.join(known)}")
-        for shift in ("age_shift_years", "fitness_shift_ml_kg_min", "mid_sleep_shift_hours"):
-            if not math.isfinite(getattr(self, shift)):
-                raise ValueError(f"Population.{shift}={getattr(self, shift)!r} is not finite")
+        for number in (f.name for f in fields(self) if f.type is float):
+            if not math.isfinite(getattr(self, number)):
+                raise ValueError(f"Population.{number}={getattr(self, number)!r} is not finite")
         for factor in ("bmi_median_kg_m2", "bmi_factor", "activity_factor", "worn_nights_factor"):
             if not getattr(self, factor) > 0:
                 raise ValueError(f"Population.{factor}={getattr(self, factor)!r} is not above 0")
@@ -230,10 +231,12 @@ class Population:
         """
         try:
             told = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"a population is not JSON: {error}") from None
         if not isinstance(told, dict) or not isinstance(told.get("name"), str):
             raise DataError("a population is a JSON object with at least a 'name'")
+        if not told["name"].strip() or not told["name"].isprintable():
+            raise DataError(f"Population.name={told['name']!r} is empty or has characters that cannot be printed")
         defaults = Population(name="")
         known = {f.name: getattr(defaults, f.name) for f in fields(Population)}
         for name, value in told.items():
@@ -254,7 +257,8 @@ def _check_kind(name: str, value: object, like: object) -> None:
     """
 
     def is_number(x: object) -> bool:
-        return isinstance(x, int | float) and not isinstance(x, bool)
+        whole = isinstance(x, int) and not isinstance(x, bool) and abs(x) <= sys.maxsize
+        return whole or isinstance(x, float)
 
     if isinstance(like, Mapping):
         if not (isinstance(value, dict) and all(is_number(share) for share in value.values())):

@@ -211,6 +211,13 @@ def test_a_changed_population_survives_its_own_json() -> None:
         ('{"name": "x", "sex_shares": {"femal": 1.0}}', "'femal'"),
         ('{"name": "x", "work_shares": {"nurse": 1.0}}', "'nurse'"),
         ('{"name": "x", "work_shares": {"night": 0.4}}', "sums to 1"),
+        ('{"name": "x", "activity_factor": Infinity}', "inf is not finite"),
+        ('{"name": "x", "off_wrist_factor": NaN}', "nan is not finite"),
+        pytest.param('{"name": "x", "age_shift_years": 1' + 400 * "0" + "}", "is not a number", id="huge"),
+        ('{"name": " "}', "' '"),
+        ('{"name": "a\\nb"}', "cannot be printed"),
+        ('{"name": "\\ud800"}', "cannot be printed"),
+        pytest.param(20_000 * "[", "not JSON", id="deep"),
     ],
 )
 def test_a_population_that_cannot_be_is_refused_in_one_line(text: str, told: str) -> None:
