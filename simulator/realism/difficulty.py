@@ -7,7 +7,8 @@ are (appendix C.7). Five splits stand for the one, so that everybody is tested o
 features of its two baselines; here each signal gives mean, standard deviation, least and greatest value.
 
 Windows lie around labelled events and have their event's label: "user-labeled exercise and non-exercise events", the
-latter being moods, whatever else lies in them.
+latter read as moods, the only other events that users label, whatever else lies in their windows. Windows chosen for
+having no exercise in them would be easier to tell.
 
 Rare classes (0.02 % of logged activities are elliptical) are not sampled up but weighted up to the paper's mix.
 
