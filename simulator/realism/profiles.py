@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.recording import Recording
-from simulator.signals import INDEX, MINUTES_PER_DAY, N_SIGNALS, NAMES
+from simulator.signals import INDEX, MINUTES_PER_DAY, N_SIGNALS
 
 CLOCK_SIGNALS: Final = ("heart_rate", "steps", "skin_temperature", "scl", "rmssd", "log_energy")
 ACTIVITY_SIGNALS: Final = ("heart_rate", "steps", "log_energy", "rmssd")  # those of LSM-1, Fig. 14
@@ -128,8 +128,3 @@ def correlations(windows: NDArray[np.float32]) -> list[list[float | None]]:
         spread = np.sqrt(np.maximum(xx / n - mean**2, 0))
         found = (xy / n - mean * mean.T) / (spread * spread.T)
     return [[round(float(r), 4) if np.isfinite(r) else None for r in row] for row in found]
-
-
-def coupling(profiles: Profiles, one: str, other: str) -> float | None:
-    """Correlation of two signals by name."""
-    return profiles.correlation[NAMES.index(one)][NAMES.index(other)]
