@@ -303,6 +303,7 @@ def test_remarks_that_cannot_be_read(tmp_path: Path) -> None:
         (None, "no such file of remarks"),
         ("id,words\n", "no column 'sentence'; found id, words"),
         ("id,sentence\na,\n", "line 2: id 'a' with sentence ''"),
+        ("id,sentence\na,so, or so\n", "line 2: more cells than columns"),
         ("id,sentence\na,so\na,or so\n", "line 3, column 'id': 'a' stands twice"),
     ):
         if text is not None:

@@ -324,6 +324,7 @@ def test_norms_files_that_cannot_be_read(tmp_path: Path) -> None:
     for change, message in (
         (("signal_or_quantity", "quantity"), "no column 'signal_or_quantity'; found id, quantity"),
         (("0.651", "about 0.65"), "line 2, column 'low': 'about 0.65', expected a number"),
+        ((",FOUND", ",read,FOUND"), "line 2: more cells than columns"),
         (("demo_sex_male", "demo_sex_female"), "column 'id': 'demo_sex_female' stands twice"),
     ):
         path.write_text(text.replace(*change, 1))

@@ -139,6 +139,8 @@ def _norm(path: Path, line: int, row: dict[str, str]) -> Norm:
     for column in COLUMNS:
         if row[column] is None:
             raise DataError(f"{path}, line {line}: no column {column!r}, expected {len(COLUMNS)} of them")
+    if None in row:
+        raise DataError(f"{path}, line {line}: more cells than columns; quote the ones that hold a comma")
     if numbers["low"] > numbers["high"]:
         raise DataError(f"{path}, line {line}: low {row['low']} is above high {row['high']}")
     pairs = [part.partition("=") for part in row["stratum"].split(";") if part and part != "all"]

@@ -22,7 +22,8 @@ def read_remarks(path: Path | None = None) -> Mapping[str, str]:
         path: CSV with the columns ``COLUMNS``; None: the remarks that come with the simulator.
 
     Raises:
-        DataError: If the file is missing, a column is missing, a sentence is empty, or an id stands twice.
+        DataError: If the file is missing, a column is missing, a line has too many cells, a sentence is empty, or an
+            id stands twice.
     """
     path = path or REMARKS
     if not path.is_file():
@@ -38,6 +39,8 @@ def read_remarks(path: Path | None = None) -> Mapping[str, str]:
             raise DataError(f"{path}: no column {column!r}; found {', '.join(found)}")
     remarks: dict[str, str] = {}
     for line, row in enumerate(rows, start=2):
+        if None in row:
+            raise DataError(f"{path}, line {line}: more cells than columns; quote a sentence that holds a comma")
         key, sentence = (row["id"] or "").strip(), (row["sentence"] or "").strip()
         if not key or not sentence:
             raise DataError(f"{path}, line {line}: id {key!r} with sentence {sentence!r}, expected both")
