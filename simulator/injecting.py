@@ -87,7 +87,7 @@ def inject(
     rate: float | None = None,
     severity: float | None = None,
     seed: int = 0,
-    signals: Sequence[str] | Mapping[str, str] | None = None,
+    signals: Sequence[str] | Mapping[Any, str] | None = None,
     start: datetime | str | None = None,
     step_minutes: int = 1,
 ) -> Injected:
@@ -129,16 +129,18 @@ def inject(
         raise ValueError(f"{rate=} is not in (0, 1)")
     if severity is not None and not 0.0 < severity <= 1.0:
         raise ValueError(f"{severity=} is not in (0, 1]")
+    if not isinstance(step_minutes, int | np.integer):
+        raise ValueError(f"{step_minutes=} is not a whole number of minutes")
     if not 1 <= step_minutes <= MINUTES_PER_DAY or MINUTES_PER_DAY % step_minutes:
         raise ValueError(f"{step_minutes=} does not divide a day of {MINUTES_PER_DAY} minutes")
     if isinstance(values, pd.DataFrame):
         return _inject_table(values, chosen, rate, severity, seed, signals, step_minutes)
-    names = _array_signals(values, signals)
-    samples = list(_array_samples(np.asarray(values, dtype=np.float64), start, step_minutes, seed))
+    cells = _numbers(values, "values")
+    names = _array_signals(cells, signals)
+    samples = list(_array_samples(cells, start, step_minutes, seed))
     hidden, reasons, met = _hide(samples, names, chosen, rate, severity, seed, step_minutes)
-    shape = np.shape(values)
-    mask, why = np.stack(hidden).reshape(shape), np.stack(reasons).reshape(shape)
-    spoilt = np.where(mask, np.nan, np.asarray(values, dtype=np.float64))
+    mask, why = np.stack(hidden).reshape(cells.shape), np.stack(reasons).reshape(cells.shape)
+    spoilt = np.where(mask, np.nan, cells)
     return _injected(spoilt, mask, why, rate, met, [s.values for s in samples], reasons)
 
 
@@ -168,6 +170,22 @@ def _injected(
 # ------------------------------------------------------------------------------------------------ what comes in
 
 
+def _numbers(values: Any, what: str) -> NDArray[np.float64]:
+    """Numbers as float64, a missing one as NaN; nothing else is taken for a number, dates neither.
+
+    Raises:
+        DataError: If they are none.
+    """
+    if getattr(getattr(values, "dtype", None), "kind", "f") in "mMc":
+        raise DataError(f"{what}: {values.dtype}, expected numbers")
+    try:
+        if isinstance(values, pd.Series):
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what}: {error}; expected numbers") from error
+
+
 def _rows_of(names: Sequence[str]) -> list[int]:
     """The place among the 26 signals that each column's gaps follow."""
     for name in names:
@@ -177,8 +195,8 @@ def _rows_of(names: Sequence[str]) -> list[int]:
     return [INDEX[_ROW_OF_SENSOR.get(name, name)] for name in names]
 
 
-def _array_signals(values: Any, signals: Sequence[str] | Mapping[str, str] | None) -> list[str]:
-    shape = np.shape(values)
+def _array_signals(values: NDArray[np.float64], signals: Sequence[str] | Mapping[Any, str] | None) -> list[str]:
+    shape = values.shape
     if len(shape) not in (2, 3) or 0 in shape:
         raise DataError(f"values have shape {shape}, expected [rows, signals] or [people, rows, signals]")
     if isinstance(signals, Mapping):
@@ -193,7 +211,7 @@ def _array_samples(
     values: NDArray[np.float64], start: datetime | str | None, step_minutes: int, seed: int
 ) -> Iterator[_Sample]:
     stack = values if values.ndim == 3 else values[None]
-    began = None if start is None else pd.Timestamp(start)
+    began = None if start is None else _time(start)
     for i, each in enumerate(stack):
         if began is not None:
             yield _Sample(each, began.date(), began.hour * 60 + began.minute)
@@ -203,26 +221,39 @@ def _array_samples(
             yield _Sample(each, _MONDAY, 0)
 
 
+def _time(start: datetime | str) -> pd.Timestamp:
+    try:
+        time = pd.Timestamp(start)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{start=} is no date and time such as 2024-03-04 07:45") from error
+    if pd.isna(time):
+        raise ValueError(f"{start=} is no date and time such as 2024-03-04 07:45")
+    return time
+
+
 def _inject_table(
     table: pd.DataFrame,
     scenario: Scenario,
     rate: float | None,
     severity: float | None,
     seed: int,
-    signals: Sequence[str] | Mapping[str, str] | None,
+    signals: Sequence[str] | Mapping[Any, str] | None,
     step_minutes: int,
 ) -> Injected:
     if signals is not None and not isinstance(signals, Mapping):
         raise DataError("signals= of a table is a mapping from its columns to names")
-    called = {str(column): name for column, name in (signals or {}).items()}
-    missing = [column for column in called if column not in table.columns]
+    called: dict[Any, str] = dict(signals or {})
+    missing = [str(column) for column in called if column not in table.columns]
     if missing:
         raise DataError(f"signals= names columns that the table does not have: {', '.join(missing)}")
-    columns = [str(c) for c in table.columns if str(c) in called or str(c) in INDEX]
+    columns = [column for column in table.columns if column in called or column in INDEX]
     if not columns:
         raise DataError(f"no column of {', '.join(map(str, table.columns))} is a signal; say with signals= which are")
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise DataError(f"column {twice!r} stands twice")
     pieces = _pieces(table, step_minutes)
-    cells = table[columns].to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = np.column_stack([_numbers(table[column], f"column {column!r}") for column in columns])
     samples = [_Sample(cells[rows], began.date(), began.hour * 60 + began.minute) for rows, began in pieces]
     names = [called.get(column, column) for column in columns]
     hidden, codes, met = _hide(samples, names, scenario, rate, severity, seed, step_minutes)
@@ -246,6 +277,10 @@ def _pieces(table: pd.DataFrame, step_minutes: int) -> list[tuple[NDArray[np.int
         raise DataError("the table has neither timestamps as its index nor columns 'person' and 'timestamp'")
     if not len(table):
         raise DataError("the table has no rows")
+    if times.hasnans:
+        raise DataError(f"row {int(np.argmax(times.isna()))}: no timestamp")
+    if "person" in table.columns and sum(map(len, groups)) < len(table):
+        raise DataError(f"row {int(np.argmax(table['person'].isna()))}: no person")
     step = pd.Timedelta(minutes=step_minutes)
     for rows in groups:
         off = np.flatnonzero(np.diff(times[rows].to_numpy()) != step.to_timedelta64())

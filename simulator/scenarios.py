@@ -4,12 +4,13 @@ A scenario is a value: a population and perhaps a device that stand-ins are draw
 the causes that are taken from their lives. ``simulator.injecting`` puts them into data.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from simulator.population import POPULATIONS
+from simulator.population import POPULATIONS, Person
 from simulator.recording import Reason
 from simulator.vendors import VENDORS
 
@@ -17,6 +18,7 @@ CAUSES: Final = tuple(
     reason for reason in Reason if reason not in {Reason.OBSERVED, Reason.NOT_RECORDED, Reason.OUT_OF_RANGE}
 )
 """Reasons that can be injected; imported data's other two say what nobody knows."""
+_TRAITS: Final = frozenset(f.name for f in fields(Person))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,14 @@ class Scenario:
             raise ValueError(f"Scenario.population={self.population!r} is none of {', '.join(POPULATIONS)}")
         if self.vendor is not None and self.vendor not in VENDORS:
             raise ValueError(f"Scenario.vendor={self.vendor!r} is none of {', '.join(VENDORS)}")
+        for name in (*self.habits, *self.per_span):
+            if name not in _TRAITS:
+                raise ValueError(f"Scenario shares {name!r}, which is none of {', '.join(sorted(_TRAITS))}")
+        for name, often in self.per_span.items():
+            if not 0.0 <= often < math.inf:
+                raise ValueError(f"Scenario.per_span has {often!r} for {name!r}, expected a number from 0 on")
+        if not math.isfinite(self.air_shift_celsius):
+            raise ValueError(f"Scenario.air_shift_celsius={self.air_shift_celsius!r} is not finite")
 
 
 def _only(reason: Reason, about: str, **more: Any) -> Scenario:

@@ -229,6 +229,9 @@ REFUSED = [
     ({"rate": 0.1, "severity": 0.1}, "exclude each other"),
     ({"scenario": "gremlins"}, "scenario='gremlins' is none of natural"),
     ({"step_minutes": 7}, "step_minutes=7 does not divide"),
+    ({"step_minutes": 1.5}, "step_minutes=1.5 is not a whole number"),
+    ({"start": "some day"}, "start='some day' is no date and time"),
+    ({"start": pd.NaT}, "start=NaT is no date and time"),
     ({"signals": ["heart_rate"]}, "26 columns, signals= names 1"),
     ({"signals": ["glucose"] * 26}, "'glucose' is neither a signal nor a sensor"),
     ({"scenario": "motion", "rate": 0.9}, r"rate=0.9 cannot be met: motion in 1 x 1440 rows reach at most 0\.\d"),
@@ -255,10 +258,35 @@ def test_tables_and_arrays_that_are_laid_out_otherwise_are_refused() -> None:
         inject(table(1)[["note"]])
     with pytest.raises(DataError, match="does not have: pulse"):
         inject(table(1), signals={"pulse": "PPG"})
+    with pytest.raises(DataError, match=r"values: .*, expected numbers"):
+        inject(np.full((1440, 26), 1j))
+    with pytest.raises(DataError, match=r"column 'heart_rate': .*'high'; expected numbers"):
+        inject(table(1).assign(heart_rate="high"))
+    with pytest.raises(DataError, match=r"column 'heart_rate': datetime.*, expected numbers"):
+        inject(table(1).assign(heart_rate=table(1).index))
+    with pytest.raises(DataError, match="'heart_rate' stands twice"):
+        inject(pd.concat([table(1)[["heart_rate"]]] * 2, axis=1))
+    with pytest.raises(DataError, match="row 0: no timestamp"):
+        inject(table(1).iloc[:1].set_index(pd.DatetimeIndex([pd.NaT])))
+    long = table(1).rename_axis("timestamp").reset_index()
+    with pytest.raises(DataError, match="row 7: no person"):
+        inject(long.assign(person=pd.Series("a", long.index).where(long.index != 7)))
+    with pytest.raises(ValueError, match="'hair', which is none of"):
+        Scenario(about="", causes=frozenset({Reason.MOTION}), habits={"hair": 1})
+    with pytest.raises(ValueError, match=r"-1\.0 for 'quits_per_year'"):
+        Scenario(about="", causes=frozenset({Reason.MOTION}), per_span={"quits_per_year": -1.0})
+    with pytest.raises(ValueError, match="nan is not finite"):
+        Scenario(about="", causes=frozenset({Reason.MOTION}), air_shift_celsius=float("nan"))
     with pytest.raises(ValueError, match="SENSOR_ABSENT beside others"):
         Scenario(about="", causes=frozenset({Reason.SENSOR_ABSENT, Reason.MOTION}))
     with pytest.raises(ValueError, match="non-empty set of CAUSES"):
         Scenario(about="", causes=frozenset({Reason.NOT_RECORDED}))
+
+
+def test_columns_may_be_called_by_numbers() -> None:
+    named = inject(table(1)[["heart_rate"]], seed=3)
+    numbered = inject(table(1)[["heart_rate"]].rename(columns={"heart_rate": 5}), seed=3, signals={5: "heart_rate"})
+    assert (numbered.mask[5] == named.mask["heart_rate"]).all()
 
 
 def test_the_result_says_what_was_done() -> None:
