@@ -190,11 +190,13 @@ def _check_listening(address: str) -> None:
     """Refuse an address where nobody listens at once; Ray itself would go on asking for minutes.
 
     Raises:
-        ConnectionError: If nobody does.
+        ConnectionError: If nobody does, or it is no address.
     """
+    if address == "auto":
+        return  # Ray knows where to look
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()):
-        return  # "auto", or another of Ray's own words
+        raise ConnectionError(f"Ray address {address!r} is neither host:port nor auto")
     try:
         socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
     except (OSError, OverflowError) as error:

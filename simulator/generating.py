@@ -249,9 +249,17 @@ def _claim(partial: Path, asked: Mapping[str, object], first: Block) -> None:
     day = digest(first.cohort[0, 0], truth=first.truth, reasons=True)
     asked = {**asked, "first_day_sha256": day.hex()}
     path = partial / _BLOCKS / _ASKED
-    if not path.exists() or json.loads(path.read_text()) != asked:
+    if _asked_before(path) != asked:
         sweep(partial)
         write_json(path, asked)
+
+
+def _asked_before(path: Path) -> object:
+    """What the blocks that are there were asked for; None if there is nothing, or nothing that can be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _make(blocks: Sequence[Block], engine: Engine | None, progress: Callable[[int], None] | None) -> None:

@@ -218,6 +218,12 @@ def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
         next(Ray(1, address).run(die_once, [("", 0)]))
 
 
+@pytest.mark.parametrize("address", ["nonsense", "", "here:there"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ConnectionError, match=f"Ray address '{address}' is neither host:port nor auto"):
+        next(Ray(1, address).run(die_once, [("", 0)]))
+
+
 def _open_to_all() -> set[str]:
     """Sockets that listen to other machines."""
     lines = Path("/proc/net/tcp6").read_text().splitlines()[1:]
@@ -286,7 +292,7 @@ def test_an_end_at_any_place_changes_nothing(whole: Path, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["ds"]
 
 
-@pytest.mark.parametrize("change", ["seed", "simulator", "start"])
+@pytest.mark.parametrize("change", ["seed", "simulator", "start", "damage"])
 def test_blocks_of_anything_else_are_swept_away(change: str, whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ds"
     other = {"seed": replace(COHORT, seed=7), "start": replace(COHORT, start=COHORT.start.replace(day=9))}
@@ -297,6 +303,8 @@ def test_blocks_of_anything_else_are_swept_away(change: str, whole: Path, tmp_pa
         asked.write_text(json.dumps(json.loads(asked.read_text()) | {"first_day_sha256": "0"}))
         part = next((tmp_path / ".ds.partial").rglob("part-0000000.parquet"))
         part.write_bytes(b"of another version")
+    if change == "damage":
+        (tmp_path / ".ds.partial" / "blocks" / "asked.json").write_bytes(b"")
     simulate(COHORT, folder)
     assert files(folder) == files(whole)
 
