@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from simulator.randomness import stream
 from simulator.realism import statistics as rs
-from tests.planted import whole_quantile
+from simulator.realism.days import day_of
+from simulator.realism.minutes import states_of
+from simulator.signals import INDEX
+from tests.planted import planted, whole_quantile
 
 
 def repeated(s: rs.Sample, row: np.ndarray) -> np.ndarray:
@@ -73,3 +76,18 @@ def test_correlation_of_days_is_not_biased_by_their_number() -> None:
     s = rs.sample(x.ravel(), rows // days, row=rows)
     found = rs.lag1_of_days(s, np.tile(np.arange(days, dtype=float), people)).values
     assert abs(found.mean() - r) < 0.05  # uncorrected: 0.24
+
+
+def test_spread_of_a_days_beats_counts_no_minute_twice() -> None:
+    """Levels of fives, minutes about them and beats about those: their variances add up to that of all beats."""
+    recording = planted(0, 0)
+    minute = np.arange(1440)
+    level, about, beats = 900.0 + 100.0 * np.sin(minute // 5), 40.0 * (minute % 5 - 2) / np.sqrt(2), 30.0  # ms
+    recording.values[INDEX["heart_rate"]] = 60000 / (level + about)
+    recording.values[INDEX["sdnn"]] = np.hypot(beats, 40.0)
+    recording.observed[:] = True
+    expected = np.sqrt(level.var() + 40.0**2 + beats**2)
+    found = day_of(recording, states_of(recording), 40.0)["sdnn_24h"]
+    assert found == pytest.approx(expected, rel=0.003)  # counted twice: 8 % more
+    recording.observed[INDEX["sdnn"], minute % 7 > 0] = False
+    assert np.isnan(day_of(recording, states_of(recording), 40.0)["sdnn_24h"])

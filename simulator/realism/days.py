@@ -20,6 +20,7 @@ CADENCES: Final = 241  # steps a minute told apart: from none to four a second
 ACTIVE_STEPS: Final = 70  # a minute, from which Fitbit calls half of them moderate or more; computed on Fitabase [1]
 ACTIVE_SHARE_OF_MAX: Final = 0.64  # of maximal heart rate, where moderate exercise begins (ACSM guidelines, 10th ed.)
 STABLE_MINUTES: Final = 5  # whose lowest mean is a lowest stable heart rate; judgement after Speed et al. 2023
+SDNN_WINDOW_MINUTES: Final = 5  # that the signal's SDNN is over (simulator.signals)
 SDNN_LEAST_MINUTES: Final = 720  # of a day with beats, for a standard deviation over 24 h; judgement
 FIRST_HOURS_MINUTES: Final = 180  # of sleep, in which alcohol shows most (Pietila et al. 2018, doi:10.2196/mental.9519)
 STAGES: Final = ("awake", "light", "deep", "rem")  # labels of events of kind "stage"
@@ -82,14 +83,18 @@ def _intensity(steps: Minutes, heart_rate: Minutes, states: dict[str, Mask], age
 
 
 def _sdnn_24h(recording: Recording) -> float:
-    """Spread of all beats of the day, from that within the minutes and that between them.
+    """Spread of all beats of the day, from that within five minutes and that between fives.
 
-    The latter is told by heart rate, which a watch has in motion too: norms are of Holter recordings, which lose none.
+    The former is what SDNN tells; were the latter of single minutes, what they differ by within five would count twice.
+    It is told by heart rate, which a watch has in motion too: norms are of Holter recordings, which lose none.
     """
     within, rate = seen(recording, "sdnn").astype(np.float64), seen(recording, "heart_rate").astype(np.float64)
-    within, between = within[~np.isnan(within)], 60000 / rate[rate > 0]  # ms
-    if min(len(within), len(between)) < SDNN_LEAST_MINUTES:
+    within, there = within[~np.isnan(within)], ~np.isnan(rate)
+    if min(len(within), there.sum()) < SDNN_LEAST_MINUTES:
         return np.nan
+    fives = (len(rate) // SDNN_WINDOW_MINUTES, SDNN_WINDOW_MINUTES)
+    count, total = (part.reshape(fives).sum(axis=1) for part in (there, np.where(there, rate, 0.0)))
+    between = 60000 * count[count > 0] / total[count > 0]  # ms
     return float(np.sqrt((within**2).mean() + between.var()))
 
 
