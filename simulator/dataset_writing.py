@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,7 +31,7 @@ from simulator.dataset_layout import (
     to_table,
 )
 from simulator.files import sync_folder, write_json
-from simulator.recording import DataError, Recording
+from simulator.recording import DataError, Event, Recording
 from simulator.signals import NAMES
 
 ROWS_PER_PART: Final = 256
@@ -44,7 +45,13 @@ _FLOATS: Final[dict[str, Any]] = {
 """Measured values hardly repeat: a dictionary makes parts 1.5 times as large and writing 2 to 4 times as slow. Their
 signs, exponents and first digits do: with the four bytes of all floats apart, zstd needs a tenth less room and two
 thirds of the time. Levels above 1 gain nothing."""
-_SMALL_INTEGERS: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 1, "use_dictionary": True}
+_SMALL_INTEGERS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["person", "day", "date"],
+}
+"""Reasons repeat for hours: zstd alone leaves 2 kB of a day, and a dictionary, which saves a half of one, would cost
+as much as all other steps of writing them together."""
 _ENCODING: Final = {"recordings": _FLOATS, "truth": _FLOATS, "reasons": _SMALL_INTEGERS}
 EVENTS_PER_GROUP: Final = 8192
 PEOPLE_PER_GROUP: Final = 8192
@@ -435,7 +442,8 @@ class _EventWriter:
 
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, EVENT_SCHEMA, compression="zstd")
-        self._rows: list[tuple[str, int, str, str, int, int]] = []
+        self._owners: list[tuple[str, int, int]] = []  # person, day, number of events
+        self._events: list[Event] = []
 
     def __enter__(self) -> Self:
         return self
@@ -445,13 +453,18 @@ class _EventWriter:
         self._writer.close()
 
     def add(self, recording: Recording) -> None:
-        person, day = recording.person, recording.day
-        self._rows += [(person, day, e.kind, e.label, e.start_minute, e.end_minute) for e in recording.events]
-        if len(self._rows) >= EVENTS_PER_GROUP:
+        self._owners.append((recording.person, recording.day, len(recording.events)))
+        self._events += recording.events
+        if len(self._events) >= EVENTS_PER_GROUP:
             self._flush()
 
     def _flush(self) -> None:
-        if self._rows:
-            columns = zip(zip(*self._rows, strict=True), EVENT_SCHEMA.types, strict=True)
-            self._writer.write_table(pa.table([pa.array(cells, kind) for cells, kind in columns], EVENT_SCHEMA))
-            self._rows.clear()
+        if self._events:
+            *keys, counts = zip(*self._owners, strict=True)
+            owner = np.repeat(np.arange(len(counts)), counts)
+            kinds = iter(EVENT_SCHEMA.types)
+            columns = [pa.array(cells, next(kinds)).take(owner) for cells in keys]
+            columns += [pa.array(cells, next(kinds)) for cells in zip(*self._events, strict=True)]
+            self._writer.write_table(pa.Table.from_arrays(columns, schema=EVENT_SCHEMA))
+            self._owners.clear()
+            self._events.clear()

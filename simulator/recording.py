@@ -43,6 +43,9 @@ class Reason(IntEnum):
     DROPPED_OUT = 14  # the person has stopped wearing the watch for good
 
 
+_OBSERVED: Final = np.uint8(Reason.OBSERVED)  # held against bytes as a byte: NumPy would widen them to the enum's int64
+
+
 class Event(NamedTuple):
     """Something with a start and an end in a person's day; a named tuple, since eighty a day are made.
 
@@ -102,7 +105,7 @@ class Recording:
                 raise DataError(f"{where}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {SHAPE}")
         if not (np.isfinite(self.values) | ~self.observed).all():
             raise DataError(f"{where}: an observed value is not finite")
-        if ((self.reason == Reason.OBSERVED) != self.observed).any():
+        if ((self.reason == _OBSERVED) != self.observed).any():
             raise DataError(f"{where}: reason is not 0 exactly where observed")
         return self
 
