@@ -309,6 +309,9 @@ def test_gaps_of_any_length_hold_together(lives: Estimator, gap: int, inside: bo
         (("share_of_person_days_with_logged_activity", "activity=Treadmill", "share"), "no activity 'treadmill'"),
         (("hr", "contrast=sleep-orbit", "mean_difference"), "do not tell the state 'orbit'"),
         (("steps_per_day", "contrast=diabetes/none", "mean_ratio"), "'diabetes'"),
+        (("steps_per_day", "age=1.2.3-4", "mean"), "'1.2.3-4' is no range"),
+        (("steps_per_day", "age=..", "mean"), "'..' is no range"),
+        (("steps_per_day", "battery=1.2.3d", "mean"), "battery '1.2.3d' is not known"),
     ],
 )
 def test_unseen_rows_that_make_no_sense_say_why(lives: Estimator, row: tuple[str, str, str], why: str) -> None:

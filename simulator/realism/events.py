@@ -88,9 +88,9 @@ def a_range(text: str) -> tuple[float, float]:
     Raises:
         NotComputableError: If it is something else.
     """
-    if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
+    if match := re.fullmatch(r"(\d*\.?\d+)-(\d*\.?\d+)", text):
         return float(match[1]), float(match[2])
-    if match := re.fullmatch(r"(lt|ge)([\d.]+)", text):
+    if match := re.fullmatch(r"(lt|ge)(\d*\.?\d+)", text):
         return (-np.inf, float(match[2])) if match[1] == "lt" else (float(match[2]), np.inf)
     raise NotComputableError(f"{text!r} is no range; known are 5-6, lt5 and ge9")
 

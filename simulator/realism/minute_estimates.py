@@ -55,7 +55,7 @@ PAIRS: Final = {  # quantity -> (y, x, the state unless the norm names one, whet
     "ppg_vs_ecg_hr": ("hr", "true_hr", "any", "correlation"),
     "hr_gain_per_step_rate": ("hr", "cadence", "worn_awake", "slope"),
 }
-_BELOW: Final = re.compile(r"wrist_scl_below_([\d.]+)uS")
+_BELOW: Final = re.compile(r"wrist_scl_below_(\d*\.?\d+)uS")
 _SPAN: Final = re.compile(r"(\d+)min")
 _ALWAYS: Final = (("hr", "sleep"), ("hr", "awake"), ("hr", "still"), ("rmssd", "still"), ("rmssd_5min_rest", "still"))
 _ABOVE_RESTING: Final = frozenset({"hr_minus_rhr", "nrem_hr_minus_vendor_rhr"})

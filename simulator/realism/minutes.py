@@ -25,7 +25,7 @@ STRIDE_MINUTES: Final = 5  # in a row, from which walking is for its own sake; j
 RR_VALID_PERCENT: Final = 80.0  # share of valid beats above which RR statistics are held against lab norms
 CLOCK_STATE: Final = re.compile(r"(\d\d)-(\d\d)h")
 NEAR_STATE: Final = re.compile(r"(\d+)min_(after|before)_(\w+)")
-MOTION_STATE: Final = re.compile(r"acc_sd:([\d.]+)-([\d.]+|inf)")
+MOTION_STATE: Final = re.compile(r"acc_sd:(\d*\.?\d+)-(\d*\.?\d+|inf)")
 STATES: Final = frozenset(
     {"any", "worn", "sleep", "awake", "still", "light", "walking", "running", "swimming", "exercise", "vigorous"}
     | {"valid_rr", "worn_awake", "sleep_or_exercise", "asleep", "nrem", "deep", "rem", "awake_in_bed", "striding"}

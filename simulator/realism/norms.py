@@ -179,7 +179,9 @@ def motion_state(keys: dict[str, str]) -> str | None:
     ('acc_sd:0.005-0.01', 'acc_sd:0-0.005', None)
     """
     for key in keys:
-        match = re.fullmatch(r"acc_sd(?:([<>])([\d.]+)|=([\d.]+)-([\d.]+))(m?g)", f"{key}={keys[key]}".rstrip("="))
+        match = re.fullmatch(
+            r"acc_sd(?:([<>])(\d*\.?\d+)|=(\d*\.?\d+)-(\d*\.?\d+))(m?g)", f"{key}={keys[key]}".rstrip("=")
+        )
         if match is None:
             continue
         del keys[key]
@@ -223,11 +225,11 @@ def span(text: str, *, inclusive: bool) -> tuple[float, float]:
         text: As norms write it.
         inclusive: Whether "18-39" means up to the 40th birthday.
     """
-    if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
+    if match := re.fullmatch(r"(\d*\.?\d+)-(\d*\.?\d+)", text):
         return float(match[1]), float(match[2]) + (1.0 if inclusive else 0.0)
-    if match := re.fullmatch(r"([\d.]+)\+", text):
+    if match := re.fullmatch(r"(\d*\.?\d+)\+", text):
         return float(match[1]), np.inf
-    if re.fullmatch(r"[\d.]+", text):
+    if re.fullmatch(r"\d*\.?\d+", text):
         return float(text) - _AGE_TOLERANCE_YEARS, float(text) + _AGE_TOLERANCE_YEARS
     raise NotComputableError(f"{text!r} is no range known here")
 
@@ -272,7 +274,7 @@ def _people_of(key: str, value: str, seen: Observations) -> NDArray[np.bool_]:
     return _between(_known(seen, "age_years"), *bounds)
 
 
-_A_SPAN: Final = re.compile(r"[\d.]+(-[\d.]+|\+)")
+_A_SPAN: Final = re.compile(r"\d*\.?\d+(-\d*\.?\d+|\+)")
 
 
 def names_people(name: str) -> bool:
@@ -328,7 +330,7 @@ def _with_battery(value: str, seen: Observations) -> NDArray[np.bool_]:
     days = seen.people["vendor"].map({name: vendor.battery_days for name, vendor in VENDORS.items()})
     if value == "multi_day":
         return _between(days, 2.0, np.inf)
-    match = re.fullmatch(r"([\d.]+)d", value)
+    match = re.fullmatch(r"(\d*\.?\d+)d", value)
     if match is None:
         raise NotComputableError(f"battery {value!r} is not known here")
     return _between(days, 0.75 * float(match[1]), 1.25 * float(match[1]) + 1e-9)

@@ -276,7 +276,7 @@ def day_sample(quantity: str, seen: Observations, keys: Keys) -> Sample | None:
     Raises:
         NotComputableError: If the dataset does not tell it.
     """
-    if match := re.fullmatch(r"share_of_days_with_(ge|lt)([\d.]+)h_hr", quantity):
+    if match := re.fullmatch(r"share_of_days_with_(ge|lt)(\d*\.?\d+)h_hr", quantity):
         hours, bound = _column(seen, "hours_per_day_with_hr"), float(match[2])
         held = (hours >= bound if match[1] == "ge" else hours < bound).astype(np.float64)
         return _days(seen, held.where(hours.notna()))
