@@ -23,6 +23,7 @@ from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
 
 MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
+_OBSERVED: Final = int(Reason.OBSERVED)  # a plain number, which stays a byte beside bytes; an enum widens them
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
 _COLUMN_TYPES: Final = {f.name: f.type for f in fields(Person) if f.type in (bool, int, float)}
 
@@ -124,7 +125,7 @@ class Cohort:
         person, vendor = self.person(person_index), self.vendor_of(person_index)
         for day, routine in enumerate(live_through(person, range(self.days), self.start)):
             recording = self._record(person, vendor, routine, day)
-            if 1.0 - recording.observed.mean() <= self.population.most_missing:
+            if 1.0 - np.count_nonzero(recording.observed) / recording.observed.size <= self.population.most_missing:
                 yield recording
 
     def _record(self, person: Person, vendor: Vendor, routine: Routine, day: int) -> Recording:
@@ -132,7 +133,7 @@ class Cohort:
         values = measure(person, vendor, routine, latent, day)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)
         take_off(values, reason)
-        observed = reason == Reason.OBSERVED
+        observed = reason == _OBSERVED
         values[~observed] = 0.0
         for array in (values, latent.truth):
             round_to_resolution(array)

@@ -48,6 +48,7 @@ FAILURES_PER_YEAR: Final = {  # hazard of each sensor, a year: judgement; electr
 _BY_SENSOR: Final = {sensor: np.array([i for i, s in enumerate(SIGNALS) if s.sensor == sensor]) for sensor in Sensor}
 _LOOSE_CANDIDATES: Final = 2  # most loose stretches that begin in a day
 
+_AWAKE: Final = int(Stage.AWAKE)
 _OBSERVED, _EMPTY_BATTERY = int(Reason.OBSERVED), int(Reason.BATTERY_EMPTY)  # plain numbers for compiled code
 _CHARGING, _OFF_WRIST, _SAVING = int(Reason.CHARGING), int(Reason.OFF_WRIST), int(Reason.POWER_SAVING)
 _SENSOR_OFF, _MOTION = int(Reason.SENSOR_OFF), int(Reason.MOTION)
@@ -176,7 +177,7 @@ def _break_sensors(reason: NDArray[np.uint8], wear_and_tear: float, key: Key, da
 
 def _asleep(routine: Routine) -> NDArray[np.bool_]:
     """True from falling asleep to getting up, awakenings included, and in naps; bool [1440]."""
-    asleep: NDArray[np.bool_] = routine.stage[routine.lead_in_minutes :] != Stage.AWAKE
+    asleep: NDArray[np.bool_] = routine.stage[routine.lead_in_minutes :] != _AWAKE
     for event in routine.events:
         if event.kind == "sleep":
             asleep[max(event.start_minute, 0) : max(event.end_minute, 0)] = True

@@ -18,6 +18,7 @@ same counter. Where very many are wanted and each is only one of a sum (every he
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import numba
@@ -68,6 +69,7 @@ def compiled_fused(function: _Function) -> _Function:
     return machine_code
 
 
+@lru_cache(maxsize=64)  # of a person's few, each asked for on every day
 def time_key(seed: int, *names: str | int) -> Key:
     """The two words that key the noise living at ``names`` under ``seed``; see ``randomness.stream_key``."""
     key = stream_key(seed, *names)

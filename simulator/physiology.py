@@ -8,6 +8,7 @@ variability (``heartbeat``). Each number that describes a body carries unit and 
 the project's table of norms.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -206,7 +207,7 @@ def heart_rate(person: Person, routine: Routine, key: Key, clock_hours: Floats, 
         level,
         person.resting_hr_bpm,
         person.max_hr_bpm,
-        float(np.clip(np.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65, 1.6)),
+        min(max(math.sqrt(_FIT_VO2MAX / person.vo2max_ml_kg_min), 0.65), 1.6),
     )
 
 

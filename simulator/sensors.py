@@ -35,6 +35,8 @@ _STRONG_G: Final = 0.10  # g, motion from which ``heart_rate_motion_error_bpm`` 
 _STRIDE_MINUTES: Final = 2.0  # min for which the sensor follows the arm in place of the heart; judgement
 _STRIDE_CUBE: Final = 0.2  # of those errors' cube is added to them, at the same variance: a few are gross; judgement
 
+# Plain numbers stay bytes beside bytes; an enum widens them.
+_OBSERVED, _OFF_WRIST, _CHARGING = int(Reason.OBSERVED), int(Reason.OFF_WRIST), int(Reason.CHARGING)
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
 
 
@@ -86,8 +88,8 @@ def take_off(values: NDArray[np.float32], reason: NDArray[np.uint8]) -> None:
     """Set ``on_wrist`` to 0, in place, where the watch still reports but is off the wrist or on its charger."""
     row = INDEX["on_wrist"]
     why = reason[INDEX["heart_rate"]]
-    away = (why == Reason.OFF_WRIST) | (why == Reason.CHARGING)
-    values[row, away & (reason[row] == Reason.OBSERVED)] = 0.0
+    away = (why == _OFF_WRIST) | (why == _CHARGING)
+    values[row, away & (reason[row] == _OBSERVED)] = 0.0
 
 
 def found_share(vendor: Vendor, motion_g: Singles, water: NDArray[np.bool_]) -> Singles:

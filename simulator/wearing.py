@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.activities import Activity
-from simulator.noise import Key, time_key, uniform
+from simulator.noise import Key, compiled, time_key, uniform
 from simulator.recording import Reason
 from simulator.signals import MINUTES_PER_DAY
 from simulator.vendors import Vendor
@@ -186,10 +186,11 @@ def away(person: "Person", day: int, key: Key) -> bool:
     )
 
 
+@compiled
 def _within(chance: float, day: int, block: int, shortest: int, longest: int, key: Key, lane: int) -> bool:
     """True if ``day`` lies in the one run of days that a block of days has by ``chance``."""
-    number, place = divmod(day, block)
-    u_any, u_length, u_offset = uniform(key, lane, 3 * number, 3).tolist()
+    number, place = day // block, day % block
+    u_any, u_length, u_offset = uniform(key, lane, 3 * number, 3)
     length = shortest + int((longest - shortest + 1) * u_length)
     offset = int((block + 1 - length) * u_offset)
     return bool(u_any < chance and offset <= place < offset + length)
