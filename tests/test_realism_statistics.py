@@ -1,4 +1,7 @@
-"""Statistics of realism: weighted, resampled and corrected ones equal slow ones."""
+"""Statistics of realism: weighted, resampled and corrected ones equal slow ones; what is counted, and what is not."""
+
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -7,9 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simulator.randomness import stream
+from simulator.realism import observing
 from simulator.realism import statistics as rs
 from simulator.realism.days import day_of
+from simulator.realism.events import moods
 from simulator.realism.minutes import states_of
+from simulator.realism.quantities import day_sample
 from simulator.signals import INDEX
 from tests.planted import planted, whole_quantile
 
@@ -91,3 +97,44 @@ def test_spread_of_a_days_beats_counts_no_minute_twice() -> None:
     assert found == pytest.approx(expected, rel=0.003)  # counted twice: 8 % more
     recording.observed[INDEX["sdnn"], minute % 7 > 0] = False
     assert np.isnan(day_of(recording, states_of(recording), 40.0)["sdnn_24h"])
+
+
+def test_neighbouring_minutes_are_alike_about_their_session_not_about_the_day() -> None:
+    """White minutes about levels that differ from hour to hour: over whole days neighbours would correlate 0.99."""
+    random = stream(3, "sessions")
+    n = 1440 // observing.SESSION_MINUTES * observing.SESSION_MINUTES
+    day = np.full(1440, np.nan, dtype=np.float32)
+    levels = 10.0 * random.normal(size=n // observing.SESSION_MINUTES)
+    day[:n] = np.repeat(levels, observing.SESSION_MINUTES) + random.normal(size=n)
+    assert observing.SESSION_MINUTES == 55  # of the E4 recordings that the norms rest on
+    assert abs(observing._lag1([day]) + 1 / 54) < 4 / np.sqrt(n)
+    assert np.isnan(observing._lag1([np.full(1440, np.nan, dtype=np.float32)]))
+
+
+def test_purposeful_walking_goes_on_for_five_minutes() -> None:
+    recording = planted(0, 0)
+    steps = recording.values[INDEX["steps"]]
+    steps[:] = 0
+    steps[800:804] = steps[820:825] = steps[840:846] = 100
+    steps[860:866] = 59
+    recording.observed[:] = True
+    found = np.flatnonzero(states_of(recording)["striding"])
+    np.testing.assert_array_equal(found, [*range(820, 825), *range(840, 846)])
+
+
+def test_which_of_the_five_moods_stand_for_words_of_another_questionnaire() -> None:
+    """Frustration is no word of LifeSnaps' list, and alert and tired are no moods of LSM-1's."""
+    assert moods("TENSE_ANXIOUS") == {"stressed"}
+    assert moods("HAPPY") == {"content", "excited"}
+    assert moods("RESTED_RELAXED") == {"calm"}
+    for word in ("ALERT", "TIRED", "SAD"):
+        with pytest.raises(rs.NotComputableError, match="nothing like"):
+            moods(word)
+
+
+def test_days_that_miss_over_80_percent_are_left_out_as_lsm_2_does() -> None:
+    days = pd.DataFrame({"person": [0, 0, 1, 1], "share_of_missing_cells": [0.2, 0.79, 0.81, 1.0], "any_cell": 1})
+    seen: Any = SimpleNamespace(days=days)
+    found = day_sample("share_of_missing_cells_in_a_day_window", seen, {"signals": "26", "wear": "typical"})
+    assert found is not None
+    np.testing.assert_array_equal(found.values, [0.2, 0.79])
