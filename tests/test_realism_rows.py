@@ -311,6 +311,7 @@ def test_gaps_of_any_length_hold_together(lives: Estimator, gap: int, inside: bo
         (("steps_per_day", "contrast=diabetes/none", "mean_ratio"), "'diabetes'"),
         (("steps_per_day", "age=1.2.3-4", "mean"), "'1.2.3-4' is no range"),
         (("steps_per_day", "age=..", "mean"), "'..' is no range"),
+        (("baseline_extrapolation_mse", "method=mean;gap_min=NaN", "value"), "'NaN' is no number"),
         (("steps_per_day", "battery=1.2.3d", "mean"), "battery '1.2.3d' is not known"),
     ],
 )

@@ -1,5 +1,6 @@
 """A norm on its way to an estimate: what is asked, of whom, and what has been found out."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,6 +84,9 @@ def number(text: str) -> float:
         NotComputableError: If it is none.
     """
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         raise NotComputableError(f"{text!r} is no number") from None
+    if not math.isfinite(value):
+        raise NotComputableError(f"{text!r} is no number")
+    return value
