@@ -45,7 +45,7 @@ _SEATED_BPM: Final = 2.2  # bpm over lying, beside what stirring adds (Fenland: 
 _STANDING_BPM: Final = 1.8  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
-_ALCOHOL_BPM: Final = 11.0  # bpm at the peak of a heavy evening: 8.7 over the first 3 h asleep (norm hr_alcohol_high)
+_ALCOHOL_BPM: Final = 18.0  # bpm at the peak of a heavy evening: 8.7 over the first 3 h asleep (norm hr_alcohol_high)
 _FEVER_BPM: Final = 21.0  # bpm at 39.5 degC: 8.5 a degree over 37 (norm hr_fever)
 _DRIFT_SHARE: Final = 0.12  # of reserve per unit of sustained intensity: 3 to 15 bpm in 30 min (Coyle 2001)
 _DRIFT_MINUTES: Final = 20.0  # min, time constant of drift and of its slow recovery
@@ -282,8 +282,8 @@ def autonomic_tone(person: Person, routine: Routine, key: Key, rate_bpm: Singles
     stage, intensity = routine.stage[cut], routine.intensity[cut]
     turns = np.empty((2, n), dtype=np.float32)
     asleep_bpm = person.resting_hr_bpm + _NIGHT_BPM
-    upright, arousal, alcohol = routine.upright[cut], routine.arousal[cut], routine.alcohol[cut]
-    _ask(stage, intensity, upright, arousal, alcohol, rate, asleep_bpm, logs, breath_hz, turns)
+    upright, arousal, drunk = routine.upright[cut], routine.arousal[cut], routine.alcohol_arousal[cut]
+    _ask(stage, intensity, upright, arousal, drunk, rate, asleep_bpm, logs, breath_hz, turns)
     # Exponentials and cosines by NumPy in single precision, many at once; then one pass over the minutes.
     sizes, cosines = np.exp(logs, out=logs), np.cos(turns, out=turns)
     quick_bpm = _QUICK_BPM * (person.rmssd_night_ms / _USUAL_RMSSD_MS) ** _QUICK_VAGAL_POWER
@@ -297,7 +297,7 @@ def _ask(
     intensity: Singles,
     upright: Singles,
     arousal: Singles,
-    alcohol: Singles,
+    drunk: Singles,
     rate: Singles,
     asleep_bpm: float,
     logs: Singles,
@@ -307,7 +307,7 @@ def _ask(
     """Fill in the logarithms of ``autonomic_tone``, breaths per second, and how far waves turn in a beat."""
     for m in range(rate.size):
         above = max(rate[m] - asleep_bpm, -12.0)
-        logs[0, m] += _AROUSAL_VAGAL_LOG * arousal[m] + _ALCOHOL_VAGAL_LOG * alcohol[m] - _VAGAL_LOG_PER_BPM * above
+        logs[0, m] += _AROUSAL_VAGAL_LOG * arousal[m] + _ALCOHOL_VAGAL_LOG * drunk[m] - _VAGAL_LOG_PER_BPM * above
         logs[1, m] = _LOW_OVER_HIGH_LOG_STANDING * upright[m] + _LOW_OVER_HIGH_LOG_AROUSAL * arousal[m]
         seconds = 60.0 / rate[m]
         logs[2, m] = -seconds / MAYER_SECONDS

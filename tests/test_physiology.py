@@ -158,7 +158,7 @@ def test_arousal_speeds_the_heart_and_damps_vagal_tone() -> None:
     ("name", "bpm"),
     [
         ("digesting", (5.0, 9.0)),
-        ("alcohol_arousal", (7.0, 14.0)),
+        ("alcohol_arousal", (12.0, 21.0)),
         ("fever", (15.0, 30.0)),
     ],  # norms hr_alcohol_high, hr_fever
 )
