@@ -30,7 +30,7 @@ RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the win
 AWAKE_OFF_MINUTES: Final = 30  # minutes until a watch off the wrist falls asleep: judgement; see ``find_gaps``
 HEART_RATE_LOSS_G: Final = (0.12, 0.40)  # g, SD of wrist acceleration: loss begins above chores, is likeliest in a run
 HEART_RATE_LOSS_SHARE: Final = 0.12  # share of spells of the strongest motion in which heart rate is lost: judgement
-SWIMMING_LOSS_SHARE: Final = 0.35  # share of spells; 30 % of swimming minutes (norm hr_dropout_water)
+SWIMMING_LOSS_SHARE: Final = 0.35  # share of spells, so 0.20 of swimming minutes: 0.05 to 0.8 (norm hr_dropout_water)
 SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
 LOOSE_STRETCH_MINUTES: Final = (60.0, 360.0)  # shortest and longest stretch with a strap that is too loose: judgement
 LOOSE_LOSS: Final = (0.40, 0.95)  # share of its spells with a loss when still, and from 0.1 g on: judgement
@@ -152,13 +152,8 @@ def find_gaps(
     return reason
 
 
-def failure_minute(person: Person, sensor: Sensor) -> float:
-    """Minutes from the cohort's start after which the sensor delivers nothing any more."""
-    share = uniform(wear_key(person), _FAILURE_LANE, 0, len(Sensor))[list(Sensor).index(sensor)]
-    return _failure_minute(float(share), sensor, person.wear_and_tear)
-
-
 def _failure_minute(share: float, sensor: Sensor, wear_and_tear: float) -> float:
+    """Minutes from the cohort's start after which the sensor delivers nothing any more."""
     per_year = FAILURES_PER_YEAR[sensor] * wear_and_tear
     return -math.log(share) / per_year * 365.25 * MINUTES_PER_DAY if per_year > 0 else math.inf
 

@@ -20,6 +20,7 @@ from simulator.activities import Activity
 from simulator.noise import Key, compiled, time_key, uniform
 from simulator.recording import Reason
 from simulator.signals import MINUTES_PER_DAY
+from simulator.traits import pick
 from simulator.vendors import Vendor
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def draw_wear(population: "Population", vendor: Vendor, rng: np.random.Generator
         "worn_nights": 1.0 / (1.0 + math.exp(-nights)),
         # 0.1 to 1.0 bouts a day, median 25 min for one, 171 for another (Fitabase, Furberg et al. 2016)
         "off_wrist_per_day": population.off_wrist_factor * min(0.28 * math.exp(-1.25 * habit(1, 0.7)), 3.0),
-        "charging_habit": _pick(shares, _share_below(habit(2, 0.8))),
+        "charging_habit": pick(shares, _share_below(habit(2, 0.8))),
         "off_in_water": _share_below(habit(3, 0.5)) < 0.40,  # 30-50 % of wearers: judgement
         "off_wrist_minutes": min(max(45.0 * math.exp(0.85 * own[4]), 8.0), 360.0),
         # share of days: mean 0.05 (norm gap_multi 0.06 with weeks and nights of the same day), most people none
@@ -102,15 +103,6 @@ def draw_wear(population: "Population", vendor: Vendor, rng: np.random.Generator
 def _share_below(z: float) -> float:
     """Share of a standard normal distribution below ``z``."""
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
-
-
-def _pick(shares: dict[str, float], u: float) -> str:
-    """The key at which the running share passes ``u``."""
-    for key, share in shares.items():
-        u -= share
-        if u < 0:
-            return key
-    return next(reversed(shares))
 
 
 def wear_key(person: "Person") -> Key:
