@@ -42,7 +42,7 @@ from simulator.dataset_writing import (
 from simulator.files import read_json, write_json
 from simulator.recording import DataError
 
-LEAST_PERSON_DAYS: Final = 64  # of a block: two row groups, a third of a second
+LEAST_PERSON_DAYS: Final = 128  # of a block: a second; opening and closing one costs as much as writing ten days
 MOST_PERSON_DAYS: Final = 2048  # of a block: what an interrupt can cost a worker, a dozen seconds; 500 MB of parts
 BLOCKS: Final = 64  # aimed at in between, to keep many workers busy to the end
 _BLOCKS: Final = "blocks"
@@ -142,7 +142,7 @@ def cut(people: int, days: int, shard: int = 1, shards: int = 1) -> list[range]:
         ValueError: If there is no such shard, or it would be empty.
 
     >>> [len(block) for block in cut(1000, 14)][:3], cut(10, 100, 2, 2)
-    ([15, 15, 15], [range(5, 6), range(6, 7), range(7, 8), range(8, 9), range(9, 10)])
+    ([15, 15, 15], [range(4, 6), range(6, 8), range(8, 10)])
     """
     if not 1 <= shard <= shards <= people:
         raise ValueError(f"{shard=} of {shards=}: expected 1 <= shard <= shards <= {people} people")
