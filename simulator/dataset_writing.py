@@ -284,13 +284,18 @@ def growing(folder: Path, *, keep: bool = False) -> Iterator[Path]:
     Raises:
         DataError: If the target is in use, cannot be replaced, or another process is writing it.
     """
-    folder = folder.resolve()  # a link stays, what it points to is written
+    try:
+        folder = folder.resolve()  # a link stays, what it points to is written
+    except RuntimeError as error:
+        raise DataError(f"{folder}: a link that leads to itself; choose another name") from error
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: exists and is not an empty folder; remove it or choose another name")
     if folder == Path.cwd() or folder.is_mount():
         raise DataError(f"{folder}: cannot be replaced, being where you stand or mounted; choose a folder below it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.parent / f".{folder.name}.partial"
+    if partial.is_symlink():
+        raise DataError(f"{partial}: is a link, and would be emptied; remove it or choose another name than {folder}")
     partial.mkdir(exist_ok=True)
     handle = os.open(partial, os.O_RDONLY)
     try:

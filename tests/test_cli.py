@@ -303,6 +303,18 @@ def test_models_of_different_windows_are_refused(whole: Path, people: Path, tmp_
     assert "different windows" in capsys.readouterr().err
 
 
+def test_links_that_would_lose_something_are_refused(tmp_path: Path, capsys: Said) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("mine")
+    (tmp_path / ".out.partial").symlink_to(precious)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, said in (("out", "is a link"), ("loop", "leads to itself")):
+        assert everywear.main(["simulate", "--people", "1", "--days", "1", "--out", str(tmp_path / name)]) == 2
+        assert said in capsys.readouterr().err
+    assert (precious / "thesis.txt").read_text() == "mine"
+
+
 def test_a_link_to_an_empty_folder_is_written_through(tmp_path: Path, capsys: Said) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
