@@ -42,7 +42,7 @@ _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is d
 _STAGE_BPM: Final = (0.0, -5.6, -7.0, -3.4)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
 _NIGHT_BPM: Final = -3.0  # bpm over resting, a night's mean with all that stirs in it (norm hr_over_rhr_sleep)
 _SEATED_BPM: Final = 2.2  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
-_STANDING_BPM: Final = 1.8  # bpm over seated; light activity lies 20 over resting (norm hr_over_rhr_light)
+_STANDING_BPM: Final = 1.8  # bpm over seated that standing adds beside its light work and stirring; judgement
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
 _ALCOHOL_BPM: Final = 18.0  # bpm at the peak of a heavy evening: 8.7 over the first 3 h asleep (norm hr_alcohol_high)
@@ -68,9 +68,7 @@ _STIR_BPM: Final = (1.8, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: sti
 
 _USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
 _QUICK_VAGAL_POWER: Final = 0.7  # of a night's RMSSD that goes into the quick wander: SDNN over RMSSD rises with age
-_VAGAL_LOG_PER_BPM: Final = (
-    0.017  # ln(RMSSD) per bpm: 1.25 at 13 bpm; norm rmssd_night_day_ratio 1.15 to 2, norm rmssd_nunan
-)
+_VAGAL_LOG_PER_BPM: Final = 0.017  # ln(RMSSD) per bpm: a factor 1.25 at 13 bpm (norm rmssd_night_day_ratio 1.15 to 2)
 _VAGAL_FLOOR_MS: Final = 4.5  # ms, RMSSD in vigorous exercise: median 6 (exercise HRV literature)
 _MOST_RMSSD_MS: Final = 220.0  # ms, ceiling; judgement
 _STAGE_VAGAL: Final = (1.0, 1.0, 1.08, 0.88)  # factor by stage: deep over REM; judgement
