@@ -11,10 +11,10 @@ import pytest
 from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.importing import import_folder
 from simulator.realism.judging import Realism, judge
-from simulator.realism.norms import read_norms
+from simulator.realism.norms import picks_people, read_norms
 from simulator.realism.plots import draw
 from simulator.realism.remarks import read_remarks
-from simulator.recording import DataError, Reason, Recording
+from simulator.recording import DataError, Event, Reason, Recording
 from simulator.signals import INDEX
 from tests.planted import (
     AGE,
@@ -184,6 +184,24 @@ def test_the_norms_that_come_along(verdict: Realism) -> None:
     assert all(row.id in table for row in verdict.rows)
 
 
+def test_numbers_inside_their_band_are_counted_beside_the_intervals_that_touch_it(
+    planted_dataset: Dataset, tmp_path: Path
+) -> None:
+    """Resting rates spread over people: an interval reaches beyond its mean, and a band just above it touches both."""
+    mean = float(RESTING.mean())
+    asked = [
+        ("resting_hr", "all", "mean", mean - 0.2, mean + 0.2),
+        ("resting_hr", "all", "mean", mean + 0.2, mean + 0.4),
+        ("resting_hr", "all", "mean", mean + 50, mean + 60),
+        ("mims_per_day", "all", "mean", 0, 1e6),
+    ]
+    found = judge(planted_dataset, norms_file(tmp_path, asked))
+    assert found.tally()["FOUND"] == {"pass": 2, "fail": 1, "not_computable": 1}
+    assert found.inside() == found.as_json()["inside"] == {"FOUND": 1, "RECALL": 0}
+    head = found.table().splitlines()[1]
+    assert head == "FOUND: 1 fail, 2 pass, 1 not computable; 1 of 3 numbers lie inside their band themselves"
+
+
 def test_fingerprint_and_missingness(verdict: Realism, planted_recordings: list[Recording]) -> None:
     cells = np.stack([recording.reason for recording in planted_recordings])
     assert verdict.missingness["share"] == pytest.approx((cells > 0).mean())
@@ -336,6 +354,34 @@ def test_people_beside_answer_for_those_who_are_not_there(
     assert rows[2].note == ""
     assert rows[3].note == "only 0 people have it, expected 5"
     assert rows[4].verdict == "not_computable"
+
+
+def test_what_is_about_everybody_is_not_asked_of_people_beside(
+    planted_dataset: Dataset, planted_recordings: list[Recording], tmp_path: Path
+) -> None:
+    """Nobody swims but the old beside: that tells of swimmers among the old, not of swimmers."""
+    swam = Event("activity", "swimming", 900, 940)
+    some = [replace(one, events=(*one.events, swam)) for one in planted_recordings if one.person < "p08"]
+    people = planted_people().query("person < 'p08'").assign(population="old", age_years=85.0)
+    write_dataset(tmp_path / "old", some, people)
+    asked = [
+        ("activity_bout_duration", stratum, "median", 0, 1e6)
+        for stratum in ("activity=Swimming", "activity=Swimming;cohort=lifesnaps", "activity=Swimming;age=80+")
+    ]
+    rows = judge(planted_dataset, norms_file(tmp_path, asked), beside=[open_dataset(tmp_path / "old")]).rows
+    assert [row.verdict for row in rows] == ["not_computable", "not_computable", "pass"]
+    assert rows[0].note == "only 0 people have it, expected 5"
+    assert rows[2].simulated == 40
+
+
+def test_which_norms_are_about_some_people() -> None:
+    of = {norm.id: picks_people(norm) for norm in read_norms()}
+    assert all(of[name] for name in ("tmp_young_sleep", "bed_students"))
+    assert not any(of[name] for name in ("demo_sex_female", "steps_ls_median", "bed_weekend", "lpa_min"))
+    contrast = {norm.stratum[0][1]: of[norm.id] for norm in read_norms() if [*dict(norm.stratum)] == ["contrast"]}
+    assert contrast["F-M"]
+    assert contrast["hypertension-none"]
+    assert not any(contrast[name] for name in ("17-20h/08-10h", "Sunday/Saturday"))
 
 
 def test_plots_are_small_pictures(verdict: Realism, planted_dataset: Dataset, tmp_path: Path) -> None:

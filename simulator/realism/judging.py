@@ -18,7 +18,7 @@ from simulator.dataset import Dataset
 from simulator.realism.estimates import Estimator
 from simulator.realism.fingerprint import Fingerprint, fingerprint
 from simulator.realism.minute_estimates import wanted
-from simulator.realism.norms import COHORT_POPULATIONS, Norm, read_norms
+from simulator.realism.norms import COHORT_POPULATIONS, Norm, picks_people, read_norms
 from simulator.realism.observing import Observations, observe
 from simulator.realism.profiles import Profiles
 from simulator.realism.question import Estimate
@@ -94,7 +94,11 @@ class Realism:
 
     def as_json(self) -> dict[str, object]:
         """All of it as JSON types."""
-        return asdict(self) | {"rows": [asdict(row) for row in self.rows], "tally": self.tally()}
+        return asdict(self) | {
+            "rows": [asdict(row) for row in self.rows],
+            "tally": self.tally(),
+            "inside": self.inside(),
+        }
 
     def tally(self) -> dict[str, dict[str, int]]:
         """Verdicts counted by confidence, as the norms ask."""
@@ -103,12 +107,20 @@ class Realism:
             found.setdefault(row.confidence, Counter())[row.verdict] += 1
         return {name: {v: counts[v] for v in ("pass", "fail", "not_computable")} for name, counts in found.items()}
 
+    def inside(self) -> dict[str, int]:
+        """How many rows' own numbers lie in their band, by confidence; of more than these the interval touches it."""
+        counts = Counter(row.confidence for row in self.rows if row.miss == 0)
+        return {name: counts[name] for name in self.tally()}
+
     def table(self) -> str:
         """The rows as text, failures first, then passes, then what could not be computed."""
         order: dict[Verdict, int] = {"fail": 0, "pass": 1, "not_computable": 2}
         lines = [f"{self.people} people, {self.person_days} person-days"]
+        inside = self.inside()
         for name, counts in self.tally().items():
-            lines.append(f"{name}: " + ", ".join(f"{counts[v]} {v.replace('_', ' ')}" for v in order))
+            told = counts["pass"] + counts["fail"]
+            verdicts = ", ".join(f"{counts[v]} {v.replace('_', ' ')}" for v in order)
+            lines.append(f"{name}: {verdicts}; {inside[name]} of {told} numbers lie inside their band themselves")
         lines.append("")
         for row in sorted(self.rows, key=lambda row: order[row.verdict]):
             numbers = ""
@@ -154,7 +166,8 @@ def judge(
         norms: CSV with the columns of ``simulator/realism/norms.csv``; None: that file.
         progress: Called with the number of person-days read so far.
         beside: Datasets of other people, asked in this order for rows about people of whom ``dataset`` has too few:
-            students, for example, or the very old. People of a cohort's own population answer for that cohort only.
+            students, for example, or the very old. People of a cohort's own population answer for that cohort only,
+            and rows that are about everybody are not asked of them.
         remarks: CSV with the columns of ``simulator/realism/remarks.csv``; None: that file.
 
     Raises:
@@ -183,13 +196,15 @@ def _estimator(dataset: Dataset, asked: Sequence[Norm], progress: Callable[[int]
 def _found(estimator: Estimator, others: Sequence[Estimator], norm: Norm) -> Estimate:
     """The statistic, of the first of several sets of people that has those it is about.
 
+    What is about everybody is told by the first alone: that the old swim says nothing of people who never do.
+
     Raises:
         NotComputableError: With the first's reason, if none can tell.
     """
     try:
         return _told(estimator, norm)
     except NobodyError:
-        for other in others:
+        for other in others if picks_people(norm) else ():
             population = other.seen.population
             if population in COHORT_POPULATIONS and not dict(norm.stratum).get("cohort", "").startswith(population):
                 continue

@@ -287,6 +287,21 @@ def names_people(name: str) -> bool:
     return known or _A_SPAN.fullmatch(name) is not None
 
 
+def picks_people(norm: Norm) -> bool:
+    """Whether a norm is about some people only: by sex, age, BMI or condition, or of a cohort made on purpose.
+
+    A cohort for which everybody stands picks nobody, nor does a share of the cohort itself.
+    """
+    if norm.quantity.startswith("cohort_share_"):
+        return False
+    return any(
+        key in ("sex", "age", "bmi", "group")
+        or (key == "cohort" and value.startswith(COHORT_POPULATIONS))
+        or (key == "contrast" and any(names_people(side) for side in re.split("[-/]", value)))
+        for key, value in norm.stratum
+    )
+
+
 def group(name: str, seen: Observations) -> NDArray[np.bool_]:
     """Who belongs to one side of a contrast between people, by code.
 
