@@ -80,6 +80,18 @@ def moods(gap: float, each: int = 12) -> Examples:
     return examples
 
 
+def test_moods_are_told_by_other_windows_of_the_same_person() -> None:
+    """Everybody shows moods in a way of their own: other windows of theirs tell it, other people's never do."""
+    random, examples = stream(3, "moods"), moods(0.0, each=15)
+    names = list(TASKS["mood_5class"].test)
+    ways = random.normal(size=(PEOPLE, len(names), 104))
+    for i, (person, label) in enumerate(zip(examples.person, examples.labels, strict=True)):
+        examples.features[i] += 3.0 * ways[person, names.index(label)].astype(np.float32)
+    assert TASKS["mood_5class"].within_people
+    right, _ = correct(examples, "mood_5class", "random_forest")
+    assert accuracy(right) > 0.2895 + 6 * np.sqrt(0.2 / len(right.values))
+
+
 def accuracy(right: Sample) -> float:
     return float(np.average(right.values, weights=right.weight))
 

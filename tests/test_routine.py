@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import pearsonr
 
-from simulator import canvas
+from simulator import canvas, daytime
 from simulator.activities import CELSIUS, FEELS, LOGGED_LABELS, OF_LABEL, PRESSURE_NOISE, SPORTS, Place
 from simulator.canvas import Canvas, Ground
 from simulator.circumstances import Circumstances, circumstances, life_key
@@ -558,6 +558,60 @@ def test_a_person_mostly_tells_the_same_moods() -> None:
     usual, most = np.mean(shares, axis=0)
     assert usual > 0.35  # a fifth if all were alike
     assert 0.40 < most < 0.75
+
+
+MOVED = ("cadence", "arm_motion", "arousal")
+
+
+def what_moods_do(people: list[Person], monkeypatch: pytest.MonkeyPatch) -> dict[str, NDArray[np.float64]]:
+    """By mood: steps a minute, arm motion and arousal while it holds, beyond the same days without; [people, 3]."""
+    felt = [list(live_through(person, range(14), MONDAY)) for person in people]
+    with monkeypatch.context() as patch:
+        patch.setattr(daytime, "Spell", lambda begin, end, *_: canvas.Spell(begin, end, 0.0, 0.0, 1.0))
+        bare = [list(live_through(person, range(14), MONDAY)) for person in people]
+    found: dict[str, list[NDArray[np.float64]]] = {label: [] for label in daytime.MOODS}
+    for days_felt, days_bare in zip(felt, bare, strict=True):
+        mine: dict[str, list[list[float]]] = {label: [] for label in daytime.MOODS}
+        for one, other in zip(days_felt, days_bare, strict=True):
+            for event in (event for event in one.events if event.kind == "mood" and 0 <= event.start_minute < 1340):
+                about = slice(event.start_minute - 60 + LEAD_IN_MINUTES, event.start_minute + 100 + LEAD_IN_MINUTES)
+                tracks = ((getattr(day, name)[about] for day in (one, other)) for name in MOVED)
+                mine[event.label].append([float(with_it.mean() - without.mean()) for with_it, without in tracks])
+        for label, changes in mine.items():
+            found[label].append(np.mean(changes, axis=0) if changes else np.full(len(MOVED), np.nan))
+    return {label: np.array(changes) for label, changes in found.items()}
+
+
+def test_moods_move_feet_hands_and_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The excited walk, gesture and are awake, the calm sit: means over people, three errors from nothing."""
+    done = what_moods_do([LSM1.person(53, i) for i in range(140)], monkeypatch)
+    for label, signs in {"excited": (1, 1, 1), "frustrated": (1, 1, 1), "calm": (-1, -1, -1)}.items():
+        told = done[label][~np.isnan(done[label][:, 0])]
+        assert len(told) > 60
+        for name, sign, changes in zip(MOVED, signs, told.T, strict=True):
+            error = changes.std(ddof=1) / np.sqrt(len(changes))
+            assert sign * changes.mean() > 3 * error, (label, name)
+            assert error > 0
+    apart = np.nanmean(done["excited"], axis=0) - np.nanmean(done["calm"], axis=0)
+    steps, arm, arousal = apart
+    assert 1.0 < steps < 4.0  # a minute
+    assert 0.3 < arm < 0.8
+    assert 0.25 < arousal < 0.45  # 0.40, less where the mind cannot be any calmer
+
+
+def test_moods_stir_some_people_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``Person.reactivity`` scales what a mood does to arousal; feet and hands follow the mood alike."""
+    people = [LSM1.person(53, i) for i in range(20)]
+    twice, once = (
+        what_moods_do([replace(person, reactivity=factor) for person in people], monkeypatch)["stressed"]
+        for factor in (2.0, 1.0)
+    )
+    told = ~np.isnan(once[:, 0])
+    assert told.sum() > 8
+    np.testing.assert_array_equal(twice[told, :2], once[told, :2])
+    assert (twice[told, 2] > 1.5 * once[told, 2]).all()
+    spread = [LSM1.person(53, i).reactivity for i in range(400)]
+    assert np.log(spread).std() == pytest.approx(0.35, abs=3 * 0.35 / np.sqrt(800))
 
 
 def test_a_person_is_recognisable_by_their_days(lives: Lives) -> None:
