@@ -87,9 +87,6 @@ def test_accelerometer_features_agree_with_one_another() -> None:
               {"walk": walk, "run": run, "sleep": sleep, "desk": desk}.items()}  # fmt: skip
     assert 5.0 < energy["walk"] - energy["sleep"] < 11.0  # norm logE_walk_sleep
     assert 1.6 < energy["run"] - energy["walk"] < 4.2  # norm logE_run_walk
-    assert (
-        1.8 < energy["desk"] - energy["sleep"] < 6.5
-    )  # norm logE_sed_sleep 1.8 to 5.5, of hands that lie still half the time
     assert 0.22 < np.median(features["zero_crossing_mean"][walk]) < 0.6  # norm zc_walk
     assert 0.15 < np.median(features["zero_crossing_mean"][run]) < 0.4  # norm zc_run
     assert 2.2 < np.median(features["kurtosis"][walk]) < 7.0  # norm kurt_walk
@@ -100,8 +97,16 @@ def test_accelerometer_features_agree_with_one_another() -> None:
     assert set(features["sleep_coefficient"].tolist()) <= set(range(16))
 
 
+def test_desks_are_livelier_than_beds() -> None:
+    apart = []
+    for seed in range(20):
+        energy = accelerometer(full_day(), time_key(seed, 7, "body"), MINUTES_PER_DAY)[0]["log_energy"]
+        apart.append(np.median(energy[600:700]) - np.median(energy[30:400]))
+    assert 1.8 < np.mean(apart) < 5.5  # norm logE_sed_sleep; one person's hour at the desk has SD 1.0 to 1.3
+
+
 def test_more_motion_is_more_energy_and_less_noise() -> None:
-    steps = [0.0, 0.1, 0.3, 1.0]
+    steps = [0.0, 0.1, 0.3, 1.0]  # beyond 1 there is more energy, but no quicker gesture
     rows = [accelerometer(quiet_day(arm_motion=np.full(MINUTES, level, dtype=np.float32)), KEY, 0) for level in steps]
     for (less, less_g), (more, more_g) in pairwise(rows):
         assert (more_g >= less_g).all()
@@ -122,7 +127,7 @@ def test_sensor_noise_hides_small_movements_first() -> None:
     buried = with_sensor_noise(features, motion_g, 5.0)  # nothing but noise is left, which is alike along every axis
     for name, level in {"covariance_condition": 0.0, "log_energy_ratio": -0.3, "kurtosis": 3.0}.items():
         np.testing.assert_allclose(buried[name], level, atol=0.2, err_msg=name)
-    assert np.ptp(buried["jerk_ratio"]) < 0.2
+    assert np.ptp(buried["jerk_ratio"]) < 0.19  # over people 0.105, SD 0.027
     assert (noisy["sleep_coefficient"] >= features["sleep_coefficient"]).all()
 
 
@@ -168,6 +173,8 @@ def test_habits_of_the_arm_persist() -> None:
         blocks = d[name][:, :1200].reshape(40 * 4, 300)
         within = blocks.var(axis=1).mean() / blocks.var()
         assert within < 0.65, f"{name}: {within:.2f} of the variance lies within windows"
+        rough = np.diff(blocks, axis=1).var() / 2.0 / blocks.var()
+        assert rough < 0.22, f"{name}: {rough:.2f} of the variance is new in each minute"
 
 
 def seated_hours(name: str) -> Floats:

@@ -144,7 +144,7 @@ def test_the_diary_tells_what_happened(seed: int, day: int) -> None:
                 assert (routine.stage[within] != Stage.AWAKE).mean() > 0.5
         elif event.kind == "activity":
             assert event.label in LOGGED_LABELS
-            assert event.end_minute - event.start_minute >= 5
+            assert event.end_minute - event.start_minute >= 5  # 10, but for what getting up or bedtime cuts off
             exercising[max(event.start_minute, 0) : end] = True
         elif event.kind == "exercise":
             assert (routine.activity[within] == OF_LABEL[event.label]).all(), event
@@ -496,11 +496,11 @@ def test_steps_come_in_bouts_like_those_of_fitbit_minutes(lives: Lives) -> None:
     lengths, neighbours, count = np.concatenate(runs), np.concatenate(pairs, axis=1), np.concatenate(counts)
     pauses = np.concatenate(pauses_of)
     # Fitabase (Furberg et al. 2016), 41 days of four people worn through from 8 to 22 h, told by their heart rate
-    assert np.corrcoef(neighbours[0] > 0, neighbours[1] > 0)[0, 1] == pytest.approx(0.49, abs=0.06)
+    assert np.corrcoef(neighbours[0] > 0, neighbours[1] > 0)[0, 1] == pytest.approx(0.49, abs=0.06)  # here 0.54
     assert np.corrcoef(neighbours[0], neighbours[1])[0, 1] == pytest.approx(0.71, abs=0.06)
     assert (lengths == 1).mean() == pytest.approx(0.45, abs=0.05)
-    assert 0.007 < (lengths >= 20).mean() < 0.035  # 0.009 to 0.018
-    assert np.median(count) == pytest.approx(19, abs=4)  # 19 to 25
+    assert 0.010 < (lengths >= 20).mean() < 0.035  # 0.009 to 0.018; here 0.019, standard error 0.002
+    assert np.median(count) == pytest.approx(22, abs=4)  # 19 to 25
     assert (count < 5).mean() == pytest.approx(0.04, abs=0.02)
     assert lengths.size / len(counts) == pytest.approx(99, abs=20)  # bouts in 14 hours
     assert np.median(pauses) <= 3  # min: 2; a quarter above 6, a tenth above 13
