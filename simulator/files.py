@@ -1,11 +1,12 @@
-"""Files written whole or not at all, and JSON read back with its first fault named.
+"""Files written whole or not at all; JSON and CSV read back with their first fault named.
 
 Whole: temporary name in the same folder, sync, rename, sync the folder.
 """
 
+import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +54,37 @@ def parse_json(content: bytes, shape: TypeAdapter[_T], path: Path) -> _T:
         return shape.validate_json(content)
     except ValidationError as error:
         raise DataError(f"{path}: {first_fault(error)}") from error
+
+
+def read_csv(path: Path, columns: Sequence[str], what: str) -> list[dict[str, str]]:
+    """The rows of a small CSV file by column; row 0 stands in line 2.
+
+    Args:
+        path: The file, UTF-8 with or without a mark of it.
+        columns: Those that must be there.
+        what: What the file is, for the message if it is missing.
+
+    Raises:
+        DataError: If it is missing or no CSV, lacks a column, or a line has more or fewer cells than columns.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such {what}")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows, found = list(reader), reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV file ({error})") from error
+    for column in columns:
+        if column not in found:
+            raise DataError(f"{path}: no column {column!r}; found {', '.join(found)}")
+    for line, row in enumerate(rows, start=2):
+        if None in row:
+            raise DataError(f"{path}, line {line}: more cells than columns; quote the ones that hold a comma")
+        for column in columns:
+            if row[column] is None:
+                raise DataError(f"{path}, line {line}: no column {column!r}, expected {len(found)} of them")
+    return rows
 
 
 def first_fault(error: ValidationError) -> str:

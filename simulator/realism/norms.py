@@ -5,7 +5,6 @@ the same for every quantity and are read here; the others belong to the quantity
 or weekday needs no code.
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simulator.files import read_csv
 from simulator.realism.minutes import is_state
 from simulator.realism.observing import Observations
 from simulator.realism.statistics import NobodyError, NotComputableError
@@ -106,17 +106,7 @@ def read_norms(path: Path | None = None) -> list[Norm]:
         DataError: If the file is missing, a column is missing, a number is none, or an id stands twice.
     """
     path = path or NORMS
-    if not path.is_file():
-        raise DataError(f"{path}: no such norms file")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, found = list(reader), reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file ({error})") from error
-    for column in COLUMNS:
-        if column not in found:
-            raise DataError(f"{path}: no column {column!r}; found {', '.join(found)}")
+    rows = read_csv(path, COLUMNS, "norms file")
     if not rows:
         raise DataError(f"{path}: no rows below the header")
     norms = [_norm(path, number, row) for number, row in enumerate(rows, start=2)]
@@ -132,15 +122,10 @@ def _norm(path: Path, line: int, row: dict[str, str]) -> Norm:
     for column in ("value", "low", "high"):
         try:
             numbers[column] = float(row[column])
-        except (TypeError, ValueError):
+        except ValueError:
             raise DataError(f"{path}, line {line}, column {column!r}: {row[column]!r}, expected a number") from None
         if np.isnan(numbers[column]):
             raise DataError(f"{path}, line {line}, column {column!r}: {row[column]!r}, expected a number")
-    for column in COLUMNS:
-        if row[column] is None:
-            raise DataError(f"{path}, line {line}: no column {column!r}, expected {len(COLUMNS)} of them")
-    if None in row:
-        raise DataError(f"{path}, line {line}: more cells than columns; quote the ones that hold a comma")
     if numbers["low"] > numbers["high"]:
         raise DataError(f"{path}, line {line}: low {row['low']} is above high {row['high']}")
     pairs = [part.partition("=") for part in row["stratum"].split(";") if part and part != "all"]

@@ -4,11 +4,11 @@ In: a CSV file with the columns ``id`` and ``sentence``, the id being that of a 
 shows a sentence only where its row fails, so that it may stay when the people get better, and no code knows any row.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from simulator.files import read_csv
 from simulator.recording import DataError
 
 REMARKS: Final = Path(__file__).with_name("remarks.csv")
@@ -26,22 +26,9 @@ def read_remarks(path: Path | None = None) -> Mapping[str, str]:
             id stands twice.
     """
     path = path or REMARKS
-    if not path.is_file():
-        raise DataError(f"{path}: no such file of remarks")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, found = list(reader), reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file ({error})") from error
-    for column in COLUMNS:
-        if column not in found:
-            raise DataError(f"{path}: no column {column!r}; found {', '.join(found)}")
     remarks: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
-        if None in row:
-            raise DataError(f"{path}, line {line}: more cells than columns; quote a sentence that holds a comma")
-        key, sentence = (row["id"] or "").strip(), (row["sentence"] or "").strip()
+    for line, row in enumerate(read_csv(path, COLUMNS, "file of remarks"), start=2):
+        key, sentence = row["id"].strip(), row["sentence"].strip()
         if not key or not sentence:
             raise DataError(f"{path}, line {line}: id {key!r} with sentence {sentence!r}, expected both")
         if key in remarks:
