@@ -206,6 +206,8 @@ class Realism(Job):
         others = [open_dataset(folder) for folder in self.beside]
         home = self.data.resolve()
         out = self.out or home.with_name(f"{home.name}-realism")
+        if out.resolve().is_relative_to(home):
+            raise UsageError(f"--out {out}: lies in the dataset, whose files are its own; choose a folder beside it")
         out.mkdir(parents=True, exist_ok=True)
         with progress_bar("person-days", len(dataset)) as bar:
             found = judge(dataset, self.norms, progress=bar, beside=others, remarks=self.remarks)

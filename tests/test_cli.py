@@ -303,6 +303,14 @@ def test_models_of_different_windows_are_refused(whole: Path, people: Path, tmp_
     assert "different windows" in capsys.readouterr().err
 
 
+def test_a_judgement_does_not_go_into_the_dataset(people: Path, capsys: Said) -> None:
+    before = sorted(people.iterdir())
+    for out in (people, people / "realism"):
+        assert everywear.main(["realism", str(people), "--out", str(out)]) == 2
+        assert "lies in the dataset" in capsys.readouterr().err
+    assert sorted(people.iterdir()) == before
+
+
 def test_links_that_would_lose_something_are_refused(tmp_path: Path, capsys: Said) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
