@@ -26,7 +26,7 @@ from simulator.missingness import FAILURES_PER_YEAR, find_gaps
 from simulator.noise import time_key, white
 from simulator.population import POPULATIONS, Person
 from simulator.randomness import stream
-from simulator.recording import DataError, Reason
+from simulator.recording import DataError, Reason, runs_of
 from simulator.routine import Routine, live_through
 from simulator.scenarios import CAUSES, SCENARIOS, Scenario
 from simulator.sensors import found_share
@@ -389,8 +389,7 @@ def _episodes(
     why = np.where(np.isin(lived, [int(cause) for cause in scenario.causes]), lived, 0).astype(np.uint8)
     for cause in sorted(scenario.causes):
         taken = why == cause
-        edges = np.flatnonzero(np.diff(taken.any(axis=1).astype(np.int8), prepend=0, append=0))
-        for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        for begin, end in runs_of(taken.any(axis=1)).tolist():
             order[begin:end][taken[begin:end]] = rng.random()
     return order, why
 

@@ -46,6 +46,16 @@ class Reason(IntEnum):
 _OBSERVED: Final = np.uint8(Reason.OBSERVED)  # held against bytes as a byte: NumPy would widen them to the enum's int64
 
 
+def runs_of(flag: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """First place and first place after of every run of True.
+
+    >>> runs_of(np.array([True, False, True, True])).tolist()
+    [[0, 1], [2, 4]]
+    """
+    edges = np.flatnonzero(np.diff(flag, prepend=False, append=False))
+    return edges.reshape(-1, 2)
+
+
 class Event(NamedTuple):
     """Something with a start and an end in a person's day; a named tuple, since eighty a day are made.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from simulator.activities import Activity
 from simulator.noise import Key, compiled, time_key, uniform
-from simulator.recording import Reason
+from simulator.recording import Reason, runs_of
 from simulator.signals import MINUTES_PER_DAY
 from simulator.traits import pick
 from simulator.vendors import Vendor
@@ -198,8 +198,7 @@ def _in_water(person: "Person", routine: "Routine", day: int, draws: Draws) -> I
 
 def _stretches(flag: NDArray[np.bool_], routine: "Routine") -> list[tuple[int, int]]:
     """First minute and first minute after, relative to midnight, of every run of True in a routine's array."""
-    edges = np.flatnonzero(np.diff(flag.astype(np.int8), prepend=0, append=0)) - routine.lead_in_minutes
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    return [(begin, end) for begin, end in (runs_of(flag) - routine.lead_in_minutes).tolist()]
 
 
 def _taken_off(person: "Person", midnight: float, draw: list[float]) -> Iterator[Span]:

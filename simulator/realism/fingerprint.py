@@ -5,6 +5,7 @@ hours, the nearest value and the straight line by how smoothly signals move, and
 by how slowly they drift. How windows are cut and filled is told in ``simulator.realism.windows``.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -177,13 +178,11 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
     }
 
     def error(task: str, method: str, metric: str, gap: int) -> Mark:
-        paper = PAPER[task, method][GAPS_MINUTES.index(gap)][METRICS.index(metric)]
-        return _mark(rows[task, method, gap, metric], paper, ERROR_TOLERANCE)
+        return _mark(rows[task, method, gap, metric], _paper(task, method, gap, metric), ERROR_TOLERANCE)
 
     def ratio(task: str, metric: str, gap: int) -> Mark:
-        linear, level = (PAPER[task, m][GAPS_MINUTES.index(gap)][METRICS.index(metric)] for m in ("linear", "mean"))
         ours = rows[task, "linear", gap, metric] / rows[task, "mean", gap, metric]
-        return _mark(ours, linear / level, RATIO_TOLERANCE)
+        return _mark(ours, _paper_ratio(task, gap, metric), RATIO_TOLERANCE)
 
     return Fingerprint(
         windows=len(windows),
@@ -218,30 +217,39 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
     )
 
 
+def _paper(task: str, method: str, gap: int, metric: str) -> float:
+    return PAPER[task, method][GAPS_MINUTES.index(gap)][METRICS.index(metric)]
+
+
+def _paper_ratio(task: str, gap: int, metric: str) -> float:
+    """Of the error of a straight line to that of the mean."""
+    return _paper(task, "linear", gap, metric) / _paper(task, "mean", gap, metric)
+
+
 def _by_lag(change: NDArray[np.float64]) -> dict[str, float]:
     return {str(lag): float(value) for lag, value in zip(LAGS_MINUTES, change, strict=True)}
 
 
 def _reading(scores: GapScores, name: str) -> Reading:
     """The table under a reading: errors averaged over the windows where something counts, then over signals."""
+    found = dict[tuple[str, str, int, str], float]()
+    for task, method, gap in itertools.product(TASKS, METHODS, GAPS_MINUTES):
+        each = scores.of(gap, method, inside=task == "interpolation", reading=name)
+        with np.errstate(invalid="ignore"):  # a signal whose every window is over before the gap
+            by_signal = np.nansum(each, axis=1) / (~np.isnan(each)).sum(axis=1)
+        for metric, row in zip(METRICS, by_signal, strict=True):
+            found[task, method, gap, metric] = float(np.nanmean(row))
+    within = sum(abs(error / _paper(*key) - 1) <= ERROR_TOLERANCE for key, error in found.items())
+    for task, gap, metric in itertools.product(TASKS, GAPS_MINUTES, METRICS):
+        ours = found[task, "linear", gap, metric] / found[task, "mean", gap, metric]
+        within += abs(ours / _paper_ratio(task, gap, metric) - 1) <= RATIO_TOLERANCE
     errors = {
-        task: {method: {metric: dict[str, float]() for metric in METRICS} for method in METHODS} for task in TASKS
+        task: {
+            method: {metric: {str(g): found[task, method, g, metric] for g in GAPS_MINUTES} for metric in METRICS}
+            for method in METHODS
+        }
+        for task in TASKS
     }
-    within = 0
-    for task in TASKS:
-        for i, gap in enumerate(GAPS_MINUTES):
-            for method in METHODS:
-                found = scores.of(gap, method, inside=task == "interpolation", reading=name)
-                with np.errstate(invalid="ignore"):  # a signal whose every window is over before the gap
-                    by_signal = np.nansum(found, axis=1) / (~np.isnan(found)).sum(axis=1)
-                for m, metric in enumerate(METRICS):
-                    error = float(np.nanmean(by_signal[m]))
-                    errors[task][method][metric][str(gap)] = error
-                    within += abs(error / PAPER[task, method][i][m] - 1) <= ERROR_TOLERANCE
-            for m, metric in enumerate(METRICS):
-                ours = errors[task]["linear"][metric][str(gap)] / errors[task]["mean"][metric][str(gap)]
-                theirs = PAPER[task, "linear"][i][m] / PAPER[task, "mean"][i][m]
-                within += abs(ours / theirs - 1) <= RATIO_TOLERANCE
     return Reading(READINGS[name], within, errors)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from simulator.recording import Event, Recording
+from simulator.recording import Event, Recording, runs_of
 from simulator.signals import INDEX, MINUTES_PER_DAY
 
 Minutes = NDArray[np.float32]
@@ -96,8 +96,7 @@ def states_of(recording: Recording) -> dict[str, Mask]:
 
 def _long_runs(inside: Mask, least: int) -> Mask:
     """Minutes inside runs of at least so many."""
-    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
-    begins, ends = edges[::2], edges[1::2]
+    begins, ends = runs_of(inside).T
     long = ends - begins >= least
     steps = np.zeros(len(inside) + 1, dtype=np.int64)
     steps[begins[long]] += 1
