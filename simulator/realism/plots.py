@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from simulator.dataset import Dataset
-from simulator.realism.fingerprint import ERROR_TOLERANCE, METRICS, TASKS
+from simulator.realism.fingerprint import ERROR_TOLERANCE, TASKS
 from simulator.realism.profiles import (
     ACTIVITY_SIGNALS,
     AFTER_MINUTES,
@@ -25,6 +25,7 @@ from simulator.realism.profiles import (
     CLOCK_SIGNALS,
     STEP_MINUTES,
 )
+from simulator.realism.windows import METRICS
 from simulator.recording import Reason, Recording
 from simulator.signals import NAMES, SIGNALS
 
