@@ -41,7 +41,7 @@ _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
 _STAGE_BPM: Final = (0.0, -5.6, -7.0, -3.4)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
 _NIGHT_BPM: Final = -3.0  # bpm over resting, a night's mean with all that stirs in it (norm hr_over_rhr_sleep)
-_SEATED_BPM: Final = 2.2  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
+_SEATED_BPM: Final = 3.4  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
 _STANDING_BPM: Final = 1.8  # bpm over seated that standing adds beside its light work and stirring; judgement
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
@@ -56,14 +56,14 @@ _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people r
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)
 # Wander of a resting heart, by time constant. The quickest is the slow part of the beats (``heartbeat.SLOW_SECONDS``):
 # still minutes of Fitbit wearers differ by 2.7 bpm from the next, by 4.8 from the fifth, and hardly more after an hour.
-_QUICK_BPM: Final = 3.1  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
+_QUICK_BPM: Final = 2.95  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
 _QUICK_LOG, _QUICK_MINUTES = 0.9, 3.0  # ln, min: unrest comes in bursts; sizes of changes correlate .25 at 1, .08 at 5
-_STAGE_QUICK: Final = (1.0, 0.38, 0.26, 0.48)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 1.8
-_RATE_MINUTES_BPM, _RATE_MINUTES = 3.5, 8.0  # bpm, min: hardly more after an hour than after 10 min (same wearers)
-_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 3.4, 40.0  # bpm, min; judgement
+_STAGE_QUICK: Final = (1.0, 0.36, 0.25, 0.46)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 1.8
+_RATE_MINUTES_BPM, _RATE_MINUTES = 4.1, 8.0  # bpm, min: hardly more after an hour than after 10 min (same wearers)
+_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 4.7, 100.0  # bpm, min; judgement
 _RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.0, 300.0  # bpm, min: mood, what one has drunk; judgement
 _DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.7, 8000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
-_STAGE_WANDER: Final = (1.0, 0.6, 0.5, 0.8)  # factor by stage of the slower wander; judgement
+_STAGE_WANDER: Final = (1.0, 0.5, 0.4, 0.7)  # factor by stage of the slower wander; judgement
 _STIR_BPM: Final = (1.8, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
 
 _USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
