@@ -52,8 +52,8 @@ STRETCH_MEMORY: Final = 0.70  # correlation of neighbouring stretches: judgement
 LEANING: Final = 0.30  # ln(pauses) per SD of being inclined to move: spread of five-hour windows (Fitabase)
 ARM_MINUTES, SLOPE_MINUTES, AIR_MINUTES, MIND_MINUTES = 9.0, 5.0, 12.0, 45.0  # time constants: judgement
 # Seated hands do something in one minute and lie in the next: ln(wrist energy) of seated E4 wearers, who had tasks to
-# do, has two humps and autocorrelates .25 at one minute, .13 at two, 0 at five (Stress-Predict). Hands that rest, before
-# a screen or with a book, lie longer: judgement.
+# do, has two humps and autocorrelates .25 at one minute, .13 at two, 0 at five (Stress-Predict). Hands that rest,
+# before a screen or with a book, lie longer: judgement.
 HANDS_BEGIN, HANDS_GO_ON = 0.38, 0.68  # probability a minute that idle hands begin, and busy ones go on
 RESTING_BEGIN, RESTING_GO_ON = 0.12, 0.45  # the same of hands that rest
 HANDS_BUSY, HANDS_IDLE = 1.55, 0.38  # factor on arm movement; together 1 on average where there is something to do
