@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from simulator.missingness import find_gaps
+from simulator.missingness import RR_VALID_THRESHOLD_PERCENT, find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
 from simulator.recording import Reason, Recording, round_to_resolution
@@ -130,7 +130,7 @@ class Cohort:
 
     def _record(self, person: Person, vendor: Vendor, routine: Routine, day: int) -> Recording:
         latent = embody(person, routine, day)
-        values = measure(person, vendor, routine, latent, day)
+        values = measure(person, vendor, routine, latent, day, least_valid_percent=RR_VALID_THRESHOLD_PERCENT)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)
         take_off(values, reason)
         observed = reason == _OBSERVED

@@ -50,7 +50,9 @@ class _Lane:
     CONTACT = 404
 
 
-def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, day: int) -> NDArray[np.float32]:
+def measure(
+    person: Person, vendor: Vendor, routine: Routine, latent: Latent, day: int, least_valid_percent: float = 0.0
+) -> NDArray[np.float32]:
     """All 26 signals as ``vendor`` would record them if it had every sensor and were always worn.
 
     Which of them are delivered is ``missingness``'s matter.
@@ -61,6 +63,7 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
         routine: Day ``day`` of that person's life.
         latent: The body's truth on that day.
         day: Days since the dataset's first; addresses the noise.
+        least_valid_percent: As for ``heartbeat.rr_statistics``; a caller who drops what lies below need not pay for it.
 
     Returns:
         float32 [26, 1440], finite and inside each signal's range.
@@ -68,7 +71,7 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
     key = time_key(person.seed, person.index, "watch")
     values = latent.truth.copy()
     values[INDEX["heart_rate"]] = _heart_rate(vendor, latent.truth[INDEX["heart_rate"]], latent.motion_g, key, day)
-    values[_RR_ROWS] = _rr_statistics(vendor, routine, latent, key, day)
+    values[_RR_ROWS] = _rr_statistics(vendor, routine, latent, key, day, least_valid_percent)
     if vendor.accelerometer_noise_g > 0:
         clean = {name: latent.truth[INDEX[name]] for name in FEATURES}
         for name, noisy in with_sensor_noise(clean, latent.motion_g, vendor.accelerometer_noise_g).items():
@@ -156,7 +159,9 @@ def _misread(
     return out
 
 
-def _rr_statistics(vendor: Vendor, routine: Routine, latent: Latent, key: Key, day: int) -> Singles:
+def _rr_statistics(
+    vendor: Vendor, routine: Routine, latent: Latent, key: Key, day: int, least_valid_percent: float
+) -> Singles:
     """The ten statistics over the beats that were found; the truth where the day begins with too few of them."""
     motion = np.concatenate([np.full(WARM_UP_MINUTES, latent.motion_g[0]), latent.motion_g])  # before: as just after
     water = routine.water[routine.lead_in_minutes - WARM_UP_MINUTES :]
@@ -175,7 +180,7 @@ def _rr_statistics(vendor: Vendor, routine: Routine, latent: Latent, key: Key, d
         key,
         day,
     )
-    measured = rr_statistics(found)
+    measured = rr_statistics(found, least_valid_percent)
     if np.isnan(measured[:, 0]).any():  # they stand as they were once there are any
         measured = np.where(np.isfinite(measured), measured, latent.truth[_RR_ROWS])
     return measured

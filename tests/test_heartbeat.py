@@ -271,6 +271,17 @@ def test_statistics_stand_still_where_no_beat_is_found() -> None:
         assert len(set(row[306:399].tolist())) == 1
 
 
+def test_statistics_below_the_wanted_share_stand_still_and_the_others_are_the_same() -> None:
+    found = measured(beat(steady(), KEY, day=1)[0], share=0.5, jitter=4.0)
+    every, some = rr_statistics(found), rr_statistics(found, least_valid_percent=50.0)
+    np.testing.assert_array_equal(some[0], every[0])
+    wanted = every[0] >= 50.0
+    assert 0.3 < wanted.mean() < 0.7
+    np.testing.assert_array_equal(some[:, wanted], every[:, wanted])
+    later = np.flatnonzero(~wanted[1:]) + 1
+    np.testing.assert_array_equal(some[1:, later], some[1:, later - 1])
+
+
 def test_a_watch_that_never_finds_a_beat_has_no_statistics() -> None:
     beats, _ = beat(steady(), KEY, day=1)
     statistics = rr_statistics(measured(beats, share=0.0))
