@@ -64,6 +64,7 @@ _N_LOG_N: Final = np.round(
 ).astype(np.int32)
 
 Singles = NDArray[np.float32]
+Parts = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,15 +95,20 @@ class Beats:
     """The heartbeats of a day and of the ``WARM_UP_MINUTES`` before it.
 
     Attributes:
-        rr_ms: float32 [n], interval that each beat ends, whole sixteenths of a millisecond.
+        parts: uint16 [n], interval that each beat ends, in sixteenths of a millisecond.
         found: bool [n], True where the interval lies between normal beats (neither an ectopic beat's nor its pause)
             and, of a device's beats, where the device holds it valid.
         first: int64 [WARM_UP_MINUTES + 1441]; beats ``first[m]`` to ``first[m + 1]`` end in minute m.
     """
 
-    rr_ms: NDArray[np.float32]
+    parts: NDArray[np.uint16]
     found: NDArray[np.bool_]
     first: NDArray[np.int64]
+
+    @property
+    def rr_ms(self) -> Singles:
+        """The intervals in milliseconds, float32 [n], exactly."""
+        return self.parts * np.float32(1.0 / _PARTS_PER_MS)
 
 
 def beat(tone: Tone, key: Key, day: int) -> tuple[Beats, Floats]:
@@ -122,9 +128,9 @@ def beat(tone: Tone, key: Key, day: int) -> tuple[Beats, Floats]:
     cosines = np.cos(turns)  # NumPy's single precision is several times as fast as one number at a time
     kept = np.exp(np.array([[-1.0 / MAYER_SECONDS], [-1.0 / SLOW_SECONDS]], dtype=np.float32) * seconds)
     waves = _waves(cosines, kept, tone.breath_ms, tone.mayer_ms, tone.slow_ms, tone.white_ms)
-    rr, first, rate = _beat(key, first_minute, tone.rr_ms, waves)
-    found = _early_beats(key, first_minute, rr, first, min(tone.ectopic_per_hour / 60.0, 1.0))
-    return Beats(rr, found, first), rate[WARM_UP_MINUTES:-1]
+    parts, first, rate = _beat(key, first_minute, tone.rr_ms, waves)
+    found = _early_beats(key, first_minute, parts, first, min(tone.ectopic_per_hour / 60.0, 1.0))
+    return Beats(parts, found, first), rate[WARM_UP_MINUTES:-1]
 
 
 def find_beats(
@@ -146,10 +152,10 @@ def find_beats(
     """
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
     normal = beats.found.view(np.uint8)
-    rr, found = _find(
-        key, first_minute, beats.rr_ms, normal, beats.first, found_share, jitter_ms, gross_share, gross_ms
+    parts, found = _find(
+        key, first_minute, beats.parts, normal, beats.first, found_share, jitter_ms, gross_share, gross_ms
     )
-    return Beats(rr, found.view(np.bool_), beats.first)
+    return Beats(parts, found.view(np.bool_), beats.first)
 
 
 def rr_statistics(beats: Beats, least_valid_percent: float = 0.0) -> NDArray[np.float32]:
@@ -167,7 +173,7 @@ def rr_statistics(beats: Beats, least_valid_percent: float = 0.0) -> NDArray[np.
         float32 [10, 1440].
     """
     found = beats.found.view(np.uint8)  # bytes load many at a time, bools do not
-    return _statistics(beats.rr_ms, found, beats.first, least_valid_percent)
+    return _statistics(beats.parts, found, beats.first, least_valid_percent)
 
 
 @compiled
@@ -210,13 +216,13 @@ def _waves(
 
 
 @compiled_fused
-def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[Singles, NDArray[np.int64], Floats]:
+def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[Parts, NDArray[np.int64], Floats]:
     """Intervals, the first beat of each minute, and each minute's mean of instantaneous rate (one minute more).
 
     Time is counted in sixteenths of a millisecond.
     """
     n_minutes = rr_ms.size
-    rr = np.empty(n_minutes * _BEATS_PER_MINUTE, dtype=np.float32)
+    parts = np.empty(n_minutes * _BEATS_PER_MINUTE, dtype=np.uint16)
     first = np.zeros(n_minutes + 1, dtype=np.int64)
     rate = np.zeros(n_minutes + 1)
     own = lane_key(key, 1)
@@ -260,7 +266,7 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
                 if np.uint64(interval - shortest) > span:  # as unsigned numbers, below the shortest is far above
                     interval = min(max(interval, shortest), longest)
                 level *= growth
-                rr[n] = np.float32(interval) * np.float32(1.0 / _PARTS_PER_MS)
+                parts[n] = np.uint16(interval)
                 n += np.uint64(1)
                 now += interval
         now -= 2 * _HALF_MINUTE_PARTS
@@ -268,29 +274,29 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
         rate[m] += np.float64(n - begun) - beyond
         rate[m + 1] += beyond
         first[m + 1] = n - np.uint64(1)  # the beat that crossed ends in the next minute
-    return rr[: n - np.uint64(1)], first, rate
+    return parts[: n - np.uint64(1)], first, rate
 
 
 @compiled
 def _early_beats(
-    key: Key, first_minute: int, rr: NDArray[np.float32], first: NDArray[np.int64], chance: float
+    key: Key, first_minute: int, parts: Parts, first: NDArray[np.int64], chance: float
 ) -> NDArray[np.bool_]:
     """Make a beat of a minute come early with ``chance``, in place; True for the intervals between normal beats.
 
     The pause after it is full (the sinus node keeps its own time), so no other beat moves.
     """
-    normal = np.ones(rr.size, dtype=np.bool_)
+    normal = np.ones(parts.size, dtype=np.bool_)
+    shortest, longest = _PARTS_PER_MS * SHORTEST_RR_MS, _PARTS_PER_MS * LONGEST_RR_MS
     own = lane_key(key, 3)
     for m in range(first.size - 1):
         word = bits(own, np.uint64(first_minute + m))
         if unit(word) < chance:
             place = unit(bits(own, ~np.uint64(first_minute + m)))
             i = first[m] + int(place * (first[m + 1] - 1 - first[m]))
-            early = min(np.float32(PREMATURE) * rr[i], rr[i] - np.float32(SHORTEST_RR_MS))
-            early = min(early, np.float32(LONGEST_RR_MS) - rr[i + 1])
-            early = np.floor(early * np.float32(_PARTS_PER_MS)) * np.float32(1.0 / _PARTS_PER_MS)
-            rr[i] -= early
-            rr[i + 1] += early
+            most = min(np.float64(parts[i]) - shortest, longest - np.float64(parts[i + 1]))
+            early = np.uint16(min(np.float64(np.float32(PREMATURE) * np.float32(parts[i])), most))
+            parts[i] -= early
+            parts[i + 1] += early
             normal[i] = normal[i + 1] = False
     return normal
 
@@ -333,17 +339,17 @@ def _fates(
 def _find(
     key: Key,
     first_minute: int,
-    rr: Singles,
+    parts: Parts,
     normal: NDArray[np.uint8],
     first: NDArray[np.int64],
     found_share: Singles,
     jitter_ms: Singles,
     gross_share: Singles,
     gross_ms: float,
-) -> tuple[Singles, NDArray[np.uint8]]:
+) -> tuple[Parts, NDArray[np.uint8]]:
     """Intervals as measured and whether they were found."""
-    measured = np.empty_like(rr)
-    found = np.empty(rr.size, dtype=np.uint8)
+    measured = np.empty_like(parts)
+    found = np.empty(parts.size, dtype=np.uint8)
     fates = np.empty(_BEATS_PER_MINUTE, dtype=np.uint8)
     misplaced = np.zeros(_BEATS_PER_MINUTE + 1, dtype=np.int32)  # the first: of the last minute's last beat
     own = lane_key(key, 2)
@@ -359,8 +365,7 @@ def _find(
         _fates(word, int(n), lucky, gross, sizes[0], sizes[1], fates, misplaced[1:])
         for i in range(n):
             moved = np.int32(misplaced[i + np.uint64(1)] - misplaced[i])
-            parts = np.int32(np.int32(rr[begin + i] * np.float32(_PARTS_PER_MS)) + moved)
-            measured[begin + i] = np.float32(min(max(parts, least), most)) * np.float32(1.0 / _PARTS_PER_MS)
+            measured[begin + i] = np.uint16(min(max(np.int32(np.int32(parts[begin + i]) + moved), least), most))
         for i in range(n):
             fate = np.uint64(fates[i])
             state = (state & (fate >> np.uint64(1))) | (fate & np.uint64(1))
@@ -370,7 +375,7 @@ def _find(
 
 
 @compiled
-def _cover(rr: Singles, found: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.int64]:
+def _cover(parts: Parts, found: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.int64]:
     """Of each minute how many intervals were found, the time that they take, and all time; [3, minutes].
 
     Times are in sixteenths of a millisecond. The day's very first interval, which is in no window, is left out.
@@ -380,19 +385,19 @@ def _cover(rr: Singles, found: NDArray[np.uint8], first: NDArray[np.int64]) -> N
         begin = np.uint64(max(first[m], 1))
         count = covered = whole = np.int32(0)
         for i in range(np.uint64(first[m + 1]) - begin):
-            parts = np.int32(rr[begin + i] * np.float32(_PARTS_PER_MS))
+            interval = np.int32(parts[begin + i])
             is_found = np.int32(-np.int32(found[begin + i]))  # all bits or none: a mask
             # Numba widens sums of 32-bit integers to 64 bits, which halves what one instruction does; hence the casts.
             count = np.int32(count - is_found)
-            covered = np.int32(covered + np.int32(parts & is_found))
-            whole = np.int32(whole + parts)
+            covered = np.int32(covered + np.int32(interval & is_found))
+            whole = np.int32(whole + interval)
         sums[0, m], sums[1, m], sums[2, m] = count, covered, whole
     return sums
 
 
 @compiled
 def _count_minute(
-    rr: NDArray[np.float32],
+    parts: Parts,
     found: NDArray[np.uint8],
     begin: int,
     end: int,
@@ -414,14 +419,14 @@ def _count_minute(
     low = low_difference = far
     high = high_difference = zero
     n = np.int32(end - begin)
-    padded = min((end - begin + 7) // 8 * 8, rr.size - begin)
+    padded = min((end - begin + 7) // 8 * 8, parts.size - begin)
     for i in range(np.uint64(padded)):
         inside = np.int32(-np.int32(np.int32(i) < n))
-        parts = np.int32(rr[np.uint64(begin) + i] * np.float32(_PARTS_PER_MS))
-        difference = np.int32(parts - np.int32(rr[np.uint64(begin - 1) + i] * np.float32(_PARTS_PER_MS)))
+        interval = np.int32(parts[np.uint64(begin) + i])
+        difference = np.int32(interval - np.int32(parts[np.uint64(begin - 1) + i]))
         is_found = np.int32(inside & np.int32(-np.int32(found[np.uint64(begin) + i])))
         is_pair = np.int32(is_found & np.int32(-np.int32(found[np.uint64(begin - 1) + i])))
-        off = np.int32(np.int32(parts - reference) & is_found)
+        off = np.int32(np.int32(interval - reference) & is_found)
         step = np.int32(difference & is_pair)
         squared = np.int32(off * off)
         square_low = np.int32(square_low + np.int32(squared & half))
@@ -431,11 +436,11 @@ def _count_minute(
         step_low = np.int32(step_low + np.int32(squared & half))
         step_high = np.int32(step_high + np.int32(squared >> np.int32(16)))
         n_large = np.int32(n_large + np.int32(squared > np.int32(_LARGE_PARTS * _LARGE_PARTS)))
-        k = np.int32(parts >> np.int32(_BIN_SHIFT))
-        j = np.int32(np.int32(difference >> np.int32(_BIN_SHIFT)) + np.int32(_DIFFERENCE_BINS // 2))
+        k = np.int32(np.int32(interval & is_found) >> np.int32(_BIN_SHIFT))
+        j = np.int32(np.int32(step >> np.int32(_BIN_SHIFT)) + np.int32(_DIFFERENCE_BINS // 2))
         j = min(max(j, zero), np.int32(_DIFFERENCE_BINS - 1))
         nowhere = np.int32(far + np.int32(np.int32(i) & np.int32(7)))  # one after the other into one bin would wait
-        k = np.int32(np.int32(k & is_found) | np.int32(nowhere & ~is_found))
+        k = np.int32(k | np.int32(nowhere & ~is_found))
         j = np.int32(np.int32(j & is_pair) | np.int32(nowhere & ~is_pair))
         rr_bin[i] = k
         difference_bin[i] = j
@@ -530,10 +535,12 @@ def _in_windows(cover: NDArray[np.int64], least_valid_percent: float) -> tuple[N
 
 
 @compiled
-def _statistics(rr: Singles, found: NDArray[np.uint8], first: NDArray[np.int64], least_valid_percent: float) -> Singles:
+def _statistics(
+    parts: Parts, found: NDArray[np.uint8], first: NDArray[np.int64], least_valid_percent: float
+) -> Singles:
     n_minutes = first.size - 1
     out = np.empty((10, n_minutes - WARM_UP_MINUTES), dtype=np.float32)
-    cover, wanted = _in_windows(_cover(rr, found, first), least_valid_percent)
+    cover, wanted = _in_windows(_cover(parts, found, first), least_valid_percent)
     rr_bin = np.empty(_BEATS_PER_MINUTE + 8, dtype=np.int32)
     difference_bin = np.empty(_BEATS_PER_MINUTE + 8, dtype=np.int32)
     rr_ring = np.zeros((_RING, _BINS), dtype=np.int32)
@@ -550,7 +557,7 @@ def _statistics(rr: Singles, found: NDArray[np.uint8], first: NDArray[np.int64],
         new, old = m + WINDOW_MINUTES, m
         if wanted[m]:
             begin = max(first[m], 1)  # the very first beat has none before it, and is in no window
-            _count_minute(rr, found, begin, first[m + 1], sums, new, rr_bin, difference_bin)
+            _count_minute(parts, found, begin, first[m + 1], sums, new, rr_bin, difference_bin)
             for i in range(np.uint64(first[m + 1] - begin)):
                 rr_ring[enters, np.uint64(rr_bin[i])] += np.int32(1)
                 difference_ring[enters, np.uint64(difference_bin[i])] += np.int32(1)
