@@ -16,14 +16,13 @@ import pandas as pd
 from simulator.missingness import RR_VALID_THRESHOLD_PERCENT, find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
-from simulator.recording import Reason, Recording, round_to_resolution
+from simulator.recording import Recording, deliver, round_to_resolution
 from simulator.routine import Routine, live, live_through
 from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
 
 MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
-_OBSERVED: Final = int(Reason.OBSERVED)  # a plain number, which stays a byte beside bytes; an enum widens them
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
 _COLUMN_TYPES: Final = {f.name: f.type for f in fields(Person) if f.type in (bool, int, float)}
 
@@ -133,10 +132,8 @@ class Cohort:
         values = measure(person, vendor, routine, latent, day, least_valid_percent=RR_VALID_THRESHOLD_PERCENT)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)
         take_off(values, reason)
-        observed = reason == _OBSERVED
-        values[~observed] = 0.0
-        for array in (values, latent.truth):
-            round_to_resolution(array)
+        observed = deliver(values, reason)
+        round_to_resolution(latent.truth)
         return Recording(
             person=self.person_id(person.index - self.first_person),
             vendor=vendor.name,

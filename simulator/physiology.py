@@ -29,7 +29,7 @@ from simulator.heartbeat import (
     seen_by_differences,
 )
 from simulator.kinetics import approach
-from simulator.motion import accelerometer, altimeter_spread
+from simulator.motion import FEATURES, accelerometer, altimeter_spread
 from simulator.noise import Floats, Key, add_wander, compiled, time_key, white
 from simulator.population import Person
 from simulator.routine import Routine, Stage
@@ -92,6 +92,8 @@ _ECTOPIC_LOG_PER_YEAR: Final = 0.035  # ln per year of age: twice as many in 20 
 
 
 _AWAKE: Final = int(Stage.AWAKE)
+_RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
+_MOTION_ROWS: Final = slice(INDEX[FEATURES[0]], INDEX[FEATURES[-1]] + 1)
 
 
 class _Lane:
@@ -148,14 +150,12 @@ def embody(person: Person, routine: Routine, day: int) -> Latent:
     clock_hours = np.arange(-lead_in, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
     rate = heart_rate(person, routine, key, clock_hours, first_minute)
     beats, beaten = beat(autonomic_tone(person, routine, key, rate, first_minute), key, day)
-    features, motion_g = accelerometer(routine, key, midnight)
-    scl, slope = skin_conductance(person, routine, key, clock_hours, first_minute)
     truth = np.empty((N_SIGNALS, MINUTES_PER_DAY), dtype=np.float32)
+    motion_g = accelerometer(routine, key, midnight, truth[_MOTION_ROWS])
+    scl, slope = skin_conductance(person, routine, key, clock_hours, first_minute)
     truth[INDEX["heart_rate"]] = beaten
-    truth[INDEX[RR_STATISTICS[0]] : INDEX[RR_STATISTICS[-1]] + 1] = rr_statistics(beats)
+    truth[_RR_ROWS] = rr_statistics(beats)
     truth[INDEX["on_wrist"]] = 1.0
-    for name, values in features.items():
-        truth[INDEX[name]] = values
     truth[INDEX["scl"]] = scl
     truth[INDEX["scl_slope"]] = slope
     truth[INDEX["skin_temperature"]] = skin_temperature(person, routine, key, clock_hours, first_minute)[lead_in:]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.heartbeat import WARM_UP_MINUTES, Singles, find_beats, rr_statistics
-from simulator.motion import FEATURES, with_sensor_noise
+from simulator.motion import FEATURES, add_sensor_noise
 from simulator.noise import Floats, Key, add_wander, bits, compiled, lane_key, quantile_normal, time_key, uniform
 from simulator.physiology import Latent, keep_in_range
 from simulator.population import Person
@@ -37,6 +37,7 @@ _STRIDE_CUBE: Final = 0.2  # of those errors' cube is added to them, at the same
 
 # Plain numbers stay bytes beside bytes; an enum widens them.
 _OBSERVED, _OFF_WRIST, _CHARGING = int(Reason.OBSERVED), int(Reason.OFF_WRIST), int(Reason.CHARGING)
+_MOTION_ROWS: Final = slice(INDEX[FEATURES[0]], INDEX[FEATURES[-1]] + 1)
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
 
 
@@ -73,9 +74,7 @@ def measure(
     values[INDEX["heart_rate"]] = _heart_rate(vendor, latent.truth[INDEX["heart_rate"]], latent.motion_g, key, day)
     values[_RR_ROWS] = _rr_statistics(vendor, routine, latent, key, day, least_valid_percent)
     if vendor.accelerometer_noise_g > 0:
-        clean = {name: latent.truth[INDEX[name]] for name in FEATURES}
-        for name, noisy in with_sensor_noise(clean, latent.motion_g, vendor.accelerometer_noise_g).items():
-            values[INDEX[name]] = noisy
+        add_sensor_noise(values[_MOTION_ROWS], latent.motion_g, vendor.accelerometer_noise_g)
     values[INDEX["steps"]] = _steps(vendor, latent.truth[INDEX["steps"]], key, day)
     temperature = latent.truth[INDEX["skin_temperature"]] + np.float32(vendor.skin_temperature_bias_celsius)
     values[INDEX["skin_temperature"]] = _quantised(temperature, vendor.temperature_step_celsius)
@@ -89,10 +88,14 @@ def measure(
 
 def take_off(values: NDArray[np.float32], reason: NDArray[np.uint8]) -> None:
     """Set ``on_wrist`` to 0, in place, where the watch still reports but is off the wrist or on its charger."""
-    row = INDEX["on_wrist"]
-    why = reason[INDEX["heart_rate"]]
-    away = (why == _OFF_WRIST) | (why == _CHARGING)
-    values[row, away & (reason[row] == _OBSERVED)] = 0.0
+    _take_off(values[INDEX["on_wrist"]], reason[INDEX["on_wrist"]], reason[INDEX["heart_rate"]])
+
+
+@compiled
+def _take_off(on_wrist: Singles, silent: NDArray[np.uint8], why: NDArray[np.uint8]) -> None:
+    for m in range(on_wrist.size):
+        if silent[m] == _OBSERVED and (why[m] == _OFF_WRIST or why[m] == _CHARGING):
+            on_wrist[m] = 0.0
 
 
 def found_share(vendor: Vendor, motion_g: Singles, water: NDArray[np.bool_]) -> Singles:
