@@ -10,6 +10,7 @@ the project's table of norms.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -147,7 +148,7 @@ def embody(person: Person, routine: Routine, day: int) -> Latent:
     key = time_key(person.seed, person.index, "body")
     midnight = day * MINUTES_PER_DAY
     first_minute = midnight - lead_in
-    clock_hours = np.arange(-lead_in, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
+    clock_hours = _clock_hours(lead_in)
     rate = heart_rate(person, routine, key, clock_hours, first_minute)
     beats, beaten = beat(autonomic_tone(person, routine, key, rate, first_minute), key, day)
     truth = np.empty((N_SIGNALS, MINUTES_PER_DAY), dtype=np.float32)
@@ -162,6 +163,12 @@ def embody(person: Person, routine: Routine, day: int) -> Latent:
     truth[INDEX["altimeter_sd"]] = altimeter_spread(routine, key, midnight)
     keep_in_range(truth)
     return Latent(truth=truth, motion_g=motion_g, beats=beats)
+
+
+@lru_cache(maxsize=4)  # lengths of lead-in there are one or two of
+def _clock_hours(lead_in_minutes: int) -> Floats:
+    """Clock time of each minute from the lead-in on, hours; shared, so not to be changed."""
+    return np.arange(-lead_in_minutes, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
 
 
 _LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)

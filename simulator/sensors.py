@@ -5,6 +5,7 @@ returns the truth to the bit. Errors are drawn under the person's key, with the 
 so that one day can be compared across devices.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -110,19 +111,33 @@ def found_share(vendor: Vendor, motion_g: Singles, water: NDArray[np.bool_]) -> 
     >>> found_share(VENDORS["fitbit-sense-2"], motion_g, np.zeros(5, dtype=bool)).astype(float).round(2).tolist()
     [0.82, 0.52, 0.23, 0.13, 0.04]
     """
-    contact = np.ones_like(motion_g)
-    return _found_share(vendor.valid_beats, motion_g, water, contact)
+    shares = [_found(vendor.valid_beats, float(g), bool(wet), 1.0) for g, wet in zip(motion_g, water, strict=True)]
+    return np.array(shares, dtype=np.float32)
 
 
 @compiled
-def _found_share(valid: float, motion_g: Singles, water: NDArray[np.bool_], contact: Singles) -> Singles:
-    out = np.empty_like(motion_g)
-    for m in range(out.size):
-        odds = (1.0 - valid) * (1.0 + _MISS_PER_G * motion_g[m]) * contact[m]
-        if water[m]:
-            odds *= _WET_MISS
-        out[m] = valid / max(valid + odds, 1e-9)
-    return out
+def _found(valid: float, motion_g: float, water: bool, contact: float) -> float:
+    """``found_share`` of a minute in which the odds of a miss are ``contact`` times the usual."""
+    odds = (1.0 - valid) * (1.0 + _MISS_PER_G * motion_g) * contact
+    if water:
+        odds *= _WET_MISS
+    return float(valid / max(valid + odds, 1e-9))
+
+
+@compiled
+def _spoil(
+    valid: float, jitter_ms: float, motion_g: Singles, water: NDArray[np.bool_], contact: Singles, out: Singles
+) -> None:
+    """Fill ``out`` [3, minutes]: share of intervals found, misplacement of a beat, ms, share that is grossly wrong.
+
+    Before midnight the arm moves as just after it.
+    """
+    for m in range(out.shape[1]):
+        motion = motion_g[max(m - WARM_UP_MINUTES, 0)]
+        out[0, m] = _found(valid, motion, water[m], contact[m])
+        jitter = np.float32(1.0) + np.float32(_JITTER_PER_G) * min(motion, _JITTER_MOST_G)
+        out[1, m] = np.float32(jitter_ms) * contact[m] * jitter
+        out[2, m] = min(np.float32(_GROSS_PER_G) * motion * contact[m], _MOST_GROSS)
 
 
 def _heart_rate(vendor: Vendor, truth: Singles, motion_g: Singles, key: Key, day: int) -> Singles:
@@ -166,19 +181,20 @@ def _rr_statistics(
     vendor: Vendor, routine: Routine, latent: Latent, key: Key, day: int, least_valid_percent: float
 ) -> Singles:
     """The ten statistics over the beats that were found; the truth where the day begins with too few of them."""
-    motion = np.concatenate([np.full(WARM_UP_MINUTES, latent.motion_g[0]), latent.motion_g])  # before: as just after
     water = routine.water[routine.lead_in_minutes - WARM_UP_MINUTES :]
-    contact = np.zeros_like(motion)
+    contact = np.zeros(water.size, dtype=np.float32)
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
     add_wander(contact, _CONTACT_LOG, key, _Lane.CONTACT, _CONTACT_MINUTES, first_minute)
     contact = np.exp(contact, out=contact)
     usual_ms = _JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm
-    at_rest_ms = np.float32(usual_ms * np.exp(-_CONTACT_LOG * _CONTACT_LOG))  # of usual size in the mean square
+    at_rest_ms = usual_ms * math.exp(-_CONTACT_LOG * _CONTACT_LOG)  # of usual size in the mean square
+    found_share, jitter_ms, gross_share = spoilt = np.empty((3, water.size), dtype=np.float32)
+    _spoil(vendor.valid_beats, at_rest_ms, latent.motion_g, water, contact, spoilt)
     found = find_beats(
         latent.beats,
-        _found_share(vendor.valid_beats, motion, water, contact),
-        at_rest_ms * contact * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, _JITTER_MOST_G)),
-        np.minimum(np.float32(_GROSS_PER_G) * motion * contact, _MOST_GROSS),
+        found_share,
+        jitter_ms,
+        gross_share,
         _GROSS_MS_PER_BPM * vendor.heart_rate_error_bpm,
         key,
         day,

@@ -15,7 +15,7 @@ the same from single sweat bursts at sensor rate.
 2014. [3] Narayanswamy, Liu et al., arXiv:2410.13638, section 3.1 and Table 18.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,8 @@ _STORM_LANE: Final = 207
 Singles = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+_Codes = tuple[Codes, Codes, Flags]
+_Tracks = tuple[Singles, ...]
 
 
 class Balance(NamedTuple):
@@ -146,7 +148,7 @@ def heat_balance(person: Person, routine: Routine, key: Key, clock_hours: Floats
     return Balance(*_balance(*_of_heat(person, routine), key, clock_hours, first_minute))
 
 
-def _of_heat(person: Person, routine: Routine) -> tuple[Any, ...]:
+def _of_heat(person: Person, routine: Routine) -> tuple[_Codes, _Tracks, _Tracks, tuple[float, float, float]]:
     """The first arguments of ``_balance``."""
     offset, aged = person.skin_temperature_offset_celsius, max(person.age_years - 40.0, 0.0)
     own_log = _OWN_LOG * offset + _AGE_LOG_PER_YEAR * aged
@@ -181,7 +183,7 @@ def sweat_drive(person: Person, routine: Routine, key: Key, clock_hours: Floats,
     return Drive(*_drive(*_of_sweat(person, routine), key, clock_hours, first_minute))
 
 
-def _of_sweat(person: Person, routine: Routine) -> tuple[Any, ...]:
+def _of_sweat(person: Person, routine: Routine) -> tuple[Codes, Flags, _Tracks, _Tracks, float]:
     """The first arguments of ``_drive``."""
     tracks = (routine.intensity, routine.arousal, routine.ambient_celsius)
     asked = (routine.alcohol, routine.fever, routine.digesting)
@@ -204,9 +206,9 @@ def daily_cosine(half_amplitude: float, peak_hours: float, clock_hours: Floats) 
 
 @compiled
 def _balance(
-    codes: tuple[Codes, Codes, Flags],
-    tracks: tuple[Singles, ...],
-    asked: tuple[Singles, ...],
+    codes: _Codes,
+    tracks: _Tracks,
+    asked: _Tracks,
     own: tuple[float, float, float],
     key: Key,
     clock_hours: Floats,
@@ -265,9 +267,9 @@ def _warm(balance: tuple[Floats, Floats, Floats, Floats, Floats]) -> Floats:
 
 @compiled
 def _temperature(
-    codes: tuple[Codes, Codes, Flags],
-    tracks: tuple[Singles, ...],
-    asked: tuple[Singles, ...],
+    codes: _Codes,
+    tracks: _Tracks,
+    asked: _Tracks,
     own: tuple[float, float, float],
     key: Key,
     clock_hours: Floats,
@@ -281,8 +283,8 @@ def _temperature(
 def _drive(
     stage: Codes,
     water: Flags,
-    tracks: tuple[Singles, ...],
-    asked: tuple[Singles, ...],
+    tracks: _Tracks,
+    asked: _Tracks,
     own_log: float,
     key: Key,
     clock_hours: Floats,
@@ -387,8 +389,8 @@ def _conductance(
     lead_in: int,
     stage: Codes,
     water: Flags,
-    tracks: tuple[Singles, ...],
-    asked: tuple[Singles, ...],
+    tracks: _Tracks,
+    asked: _Tracks,
     own_log: float,
     key: Key,
     clock_hours: Floats,
