@@ -301,7 +301,8 @@ def _early_beats(
     return normal
 
 
-_LOST, _FOUND, _AS_BEFORE = np.uint8(0), np.uint8(1), np.uint8(2)  # one bit says found, the other as before
+_LOST, _FOUND, _AS_BEFORE = np.uint8(0), np.uint8(1), np.uint8(2)
+_BYTE_ONES: Final = np.uint64(0x0101_0101_0101_0101)
 
 
 @compiled
@@ -336,6 +337,27 @@ def _fates(
 
 
 @compiled
+def _settle(fates: NDArray[np.uint64], blocks: int, state: np.uint64) -> None:
+    """Replace each beat's fate by 1 if it is found and by 0 if not, where "as before" takes the last other fate.
+
+    A carry does that for eight beats in one addition: a byte that is found sends one on (255 + 1), one that is lost
+    stops it (0 + 0), and one that is as before passes on what it got (255 + 0).
+
+    Args:
+        fates: A byte a beat, eight to a word.
+        blocks: How many words.
+        state: 1 if the beat before the first was found, else 0.
+    """
+    for block in range(np.uint64(blocks)):
+        one = fates[block] & _BYTE_ONES
+        through = (one | ((fates[block] >> np.uint64(1)) & _BYTE_ONES)) * np.uint64(255)
+        total = through + one + state
+        into = total ^ through ^ one  # the lowest bit of each byte: what it got
+        state = ((through & one) | ((through | one) & ~total)) >> np.uint64(63)
+        fates[block] = ((into >> np.uint64(8)) & _BYTE_ONES) | (state << np.uint64(56))
+
+
+@compiled
 def _find(
     key: Key,
     first_minute: int,
@@ -350,7 +372,8 @@ def _find(
     """Intervals as measured and whether they were found."""
     measured = np.empty_like(parts)
     found = np.empty(parts.size, dtype=np.uint8)
-    fates = np.empty(_BEATS_PER_MINUTE, dtype=np.uint8)
+    words = np.empty(_BEATS_PER_MINUTE // 8, dtype=np.uint64)
+    fates = words.view(np.uint8)
     misplaced = np.zeros(_BEATS_PER_MINUTE + 1, dtype=np.int32)  # the first: of the last minute's last beat
     own = lane_key(key, 2)
     to_parts = _PARTS_PER_MS / _BYTES_SD
@@ -366,10 +389,11 @@ def _find(
         for i in range(n):
             moved = np.int32(misplaced[i + np.uint64(1)] - misplaced[i])
             measured[begin + i] = np.uint16(min(max(np.int32(np.int32(parts[begin + i]) + moved), least), most))
+        _settle(words, int(n + np.uint64(7)) // 8, state)
         for i in range(n):
-            fate = np.uint64(fates[i])
-            state = (state & (fate >> np.uint64(1))) | (fate & np.uint64(1))
-            found[begin + i] = np.uint8(state) & normal[begin + i]
+            found[begin + i] = fates[i] & normal[begin + i]
+        if n > 0:
+            state = np.uint64(fates[n - np.uint64(1)])
         misplaced[0] = misplaced[n]
     return measured, found
 

@@ -23,6 +23,7 @@ from simulator.heartbeat import (
     Beats,
     Singles,
     Tone,
+    _settle,
     beat,
     find_beats,
     rr_statistics,
@@ -230,6 +231,19 @@ def test_a_device_finds_the_share_it_should_in_runs() -> None:
     together = np.corrcoef(found.found[1:], found.found[:-1])[0, 1]
     assert abs(together - 0.7) < 0.02
     np.testing.assert_array_equal(found.rr_ms, beats.rr_ms)
+
+
+@settings(max_examples=50, deadline=None)
+@given(fates=st.lists(st.sampled_from([0, 1, 2]), min_size=1, max_size=40), state=st.sampled_from([0, 1]))
+def test_a_carry_settles_fates_as_one_by_one(fates: list[int], state: int) -> None:
+    expected, last = [], state
+    for fate in fates:
+        last = last if fate == 2 else fate
+        expected.append(last)
+    words = np.zeros(-(-len(fates) // 8), dtype=np.uint64)
+    words.view(np.uint8)[: len(fates)] = fates
+    _settle(words, len(words), np.uint64(state))
+    assert words.view(np.uint8)[: len(fates)].tolist() == expected
 
 
 def test_jitter_moves_beats_and_cancels_over_time() -> None:
