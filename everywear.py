@@ -242,9 +242,15 @@ class Train(Job):
     Attributes:
         data: Dataset folder; a tenth of its people is kept for validation.
         out: Model folder to write; going on where it stopped if it was interrupted.
-        size: xxs, xs, s, m, lsm2, lsm1-tiny, lsm1-small, lsm1-base or lsm1-large.
+        size: xxs, xs, s, m, lsm2, lsm2-aim (the papers' way), lsm1-tiny, lsm1-small, lsm1-base or lsm1-large.
         window_minutes: 1440, or less; LSM-1's sizes take 300.
+        patch: Minutes by signals of a patch, such as 10x5; the size's own by default.
+        signal_order: Of the rows that patches are cut from: clustered by sensor, shuffled, or apart (signals that
+            correlate little side by side).
         decoder: lean or full.
+        drop_ratio: The papers' share of places that are dropped by number; by default every unseen one is.
+        plan: small, or lsm1 (LSM-1's Table 15, for a cluster); the next four options change it.
+        masks: aim, random, structured-temporal, structured-sensor, temporal-interpolation or temporal-extrapolation.
         steps: Optimiser steps.
         batch_windows: Windows a step.
         learning_rate: Peak rate.
@@ -256,30 +262,33 @@ class Train(Job):
     out: Path
     size: str = "xxs"
     window_minutes: int = 300
+    patch: str = ""
+    signal_order: Literal["clustered", "shuffled", "apart"] = "clustered"
     decoder: Literal["lean", "full", "as-named"] = "as-named"
-    steps: int = 1000
-    batch_windows: int = 32
-    learning_rate: float = 3e-3
+    drop_ratio: float | None = None
+    plan: str = "small"
+    masks: str = ""
+    steps: int | None = None
+    batch_windows: int | None = None
+    learning_rate: float | None = None
 
     def do(self) -> Result:
         """Do the job."""
-        from model.autoencoder import SIZES, MaskedAutoencoder
-        from model.training import Origin, TrainingPlan, parameters, save_model, train, validation_loss
+        from model.autoencoder import MaskedAutoencoder
+        from model.training import Origin, check_masks, parameters, save_model, train, validation_loss
         from model.windows import Days, Normaliser
         from simulator.dataset import open_dataset
 
-        known("size", self.size, SIZES)
         with checked():
-            shape = dataclasses.replace(SIZES[self.size], window_minutes=self.window_minutes)
-            if self.decoder != "as-named":
-                shape = dataclasses.replace(shape, decoder=self.decoder)
-            plan = TrainingPlan(steps=self.steps, batch_windows=self.batch_windows, learning_rate=self.learning_rate)
+            shape, plan = self._shape(), self._plan()
+            check_masks(shape, plan)
         dataset = open_dataset(self.data)
         _model_folder(self.out)
         parts = dataset.split(self.seed, test_share=HELD_OUT_SHARE)
         started = time.monotonic()
         normaliser = Normaliser.fit(parts["train"])
         days = Days.load(parts["train"], normaliser)
+        shape = dataclasses.replace(shape, signal_order=self._signal_order(days))
         model = MaskedAutoencoder(shape, self.seed)
         with progress_bar("steps", plan.steps) as bar:
             losses = train(
@@ -315,6 +324,43 @@ class Train(Job):
             "seconds": round(time.monotonic() - started, 3),
             "path": str(self.out),
         }
+
+    def _shape(self) -> Any:
+        """The architecture that is asked for, but for the order of signals, which may need the data."""
+        from model.autoencoder import SIZES
+
+        known("size", self.size, SIZES)
+        changes: dict[str, Any] = {"window_minutes": self.window_minutes}
+        if self.decoder != "as-named":
+            changes["decoder"] = self.decoder
+        if self.drop_ratio is not None:
+            changes["drop_ratio"] = self.drop_ratio
+        if self.patch:
+            found = re.fullmatch(r"(\d{1,4})x(\d{1,2})", self.patch)
+            if not found:
+                raise UsageError(f"patch {self.patch!r} is not minutes x signals, such as 10x5")
+            changes |= {"patch_minutes": int(found[1]), "patch_signals": int(found[2])}
+        return dataclasses.replace(SIZES[self.size], **changes)
+
+    def _plan(self) -> Any:
+        """The plan by name, with what was asked otherwise."""
+        from model.masking import MASKS
+        from model.training import PLANS
+
+        known("plan", self.plan, PLANS)
+        changes = {name: getattr(self, name) for name in ("steps", "batch_windows", "learning_rate")}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if self.masks:
+            known("masks", self.masks, MASKS)
+            changes["masks"] = MASKS[self.masks]
+        return dataclasses.replace(PLANS[self.plan], **changes)
+
+    def _signal_order(self, days: Any) -> tuple[str, ...]:
+        from model.ordering import CLUSTERED, apart, correlations, shuffled
+
+        if self.signal_order == "apart":
+            return apart(correlations(zip(days.values, days.observed, strict=True)))
+        return shuffled(self.seed) if self.signal_order == "shuffled" else CLUSTERED
 
 
 @dataclass(frozen=True, kw_only=True)

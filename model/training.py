@@ -8,8 +8,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from model.augmenting import Augmentation, augment
 from model.autoencoder import Architecture, MaskedAutoencoder
-from model.masking import MaskMix, draw_masks
+from model.masking import MASKS, MaskMix, draw_masks
 from model.windows import Batch, Days, Normaliser
 from simulator.files import read_json, write_json, write_whole
 from simulator.randomness import stream
@@ -43,6 +45,7 @@ class TrainingPlan:
         weight_decay: AdamW's.
         clip_norm: Bound on the gradient's norm.
         masks: The artificial masks.
+        augment: How windows are bent before; None leaves them as they are.
         checkpoint_every: Steps between checkpoints.
     """
 
@@ -53,6 +56,7 @@ class TrainingPlan:
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     masks: MaskMix = field(default_factory=MaskMix)
+    augment: Augmentation | None = None
     checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
@@ -72,6 +76,33 @@ class TrainingPlan:
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
+
+
+PLANS: Final[dict[str, TrainingPlan]] = {
+    "small": TrainingPlan(steps=1000, batch_windows=32, learning_rate=3e-3),  # what two cores do in minutes
+    "lsm1": TrainingPlan(  # LSM-1 Table 15; its base learning rate read as the peak
+        steps=50_000,
+        batch_windows=4096,
+        learning_rate=5e-3,
+        warmup_share=2_500 / 50_000,
+        weight_decay=1e-4,
+        clip_norm=1.0,
+        masks=MASKS["random"],
+        augment=Augmentation(),
+    ),
+}
+
+
+def check_masks(architecture: Architecture, plan: TrainingPlan) -> None:
+    """See that dropping by number drops no place that could be seen.
+
+    Raises:
+        ValueError: If the masks hide fewer places than the architecture drops.
+    """
+    ratio, places = architecture.drop_ratio or 0.0, architecture.grid.places
+    dropped, hidden = round(ratio * places), plan.masks.least_hidden(architecture.grid)
+    if dropped > hidden:
+        raise ValueError(f"drop_ratio={ratio} drops {dropped} of {places} places, masks hide {hidden}")
 
 
 def adamw(module: nn.Module, plan: TrainingPlan) -> torch.optim.AdamW:
@@ -136,7 +167,8 @@ def batches(
         rng = stream(seed, "batch", step)
         windows = usable[rng.integers(len(usable), size=plan.batch_windows)]
         hidden = draw_masks(plan.masks, architecture.grid, len(windows), rng)
-        yield days.batch(windows, architecture.window_minutes, hidden)
+        batch = days.batch(windows, architecture.window_minutes, hidden)
+        yield batch if plan.augment is None else augment(batch, plan.augment, rng)
 
 
 def train(
@@ -163,7 +195,9 @@ def train(
 
     Raises:
         DataError: If the checkpoint is damaged or belongs to another plan, model, seed or data, or the loss diverged.
+        ValueError: If the masks hide fewer places than the architecture drops.
     """
+    check_masks(model.architecture, plan)
     optimiser = adamw(model, plan)
     losses: list[float] = []
     data = hashlib.blake2b(days.values.tobytes() + days.observed.tobytes(), digest_size=16).hexdigest()
@@ -190,9 +224,9 @@ def train(
 def validation_loss(
     model: MaskedAutoencoder, days: Days, plan: TrainingPlan, *, seed: int, n_batches: int = 8
 ) -> float:
-    """Mean training loss on fixed windows and masks of people not trained on."""
+    """Mean training loss on fixed windows and masks of people not trained on, as they are: not augmented."""
     model.eval()
-    loader = batches(days, model.architecture, plan, seed, range(n_batches))
+    loader = batches(days, model.architecture, replace(plan, augment=None), seed, range(n_batches))
     return float(torch.stack([model(batch).mean() for batch in loader]).mean())
 
 

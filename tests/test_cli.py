@@ -16,6 +16,7 @@ import everywear
 from federated.presets import TINY
 from simulator.dataset import open_dataset
 from simulator.engines import WorkerLostError
+from simulator.signals import NAMES
 from tests.test_layout import ROOT
 
 Said = pytest.CaptureFixture[str]
@@ -98,6 +99,21 @@ def test_train_and_evaluate(people: Path, tmp_path: Path, capsys: Said) -> None:
     assert {row["method"] for row in rows} == {"mean", "nearest", "last", "linear", "kernel", "diurnal", "model"}
 
 
+def test_training_takes_the_papers_options(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = str(tmp_path / "lsm1")
+    options = ["--size", "lsm1-tiny", "--patch", "20x2", "--signal-order", "apart", "--masks", "structured-temporal"]
+    said = result(capsys, "train", str(people), "--out", model, "--steps", "2", "--batch-windows", "4", *options)
+    assert said["steps"] == 2
+    description = json.loads((Path(model) / "model.json").read_text())
+    shape, plan = description["architecture"], description["made_by"]["plan"]
+    assert (shape["patch_minutes"], shape["patch_signals"], shape["filled"], shape["clock"]) == (20, 2, True, False)
+    assert sorted(shape["signal_order"]) == sorted(NAMES) != sorted(shape["signal_order"], key=NAMES.index)
+    assert plan["masks"]["weights"] == [0, 0, 0, 1]
+    rows = result(capsys, "evaluate", model, str(people), "--tasks", "random_imputation")["rows"]
+    assert isinstance(rows, list)
+    assert "model" in {row["method"] for row in rows}
+
+
 def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:
     said = result(capsys, "realism", str(people), "--out", str(tmp_path / "realism"))
     assert {"rows", "fingerprint", "missingness"} <= set(said)
@@ -141,6 +157,11 @@ BAD = {
     "simulate --days 1 --out OUT": "--people",
     "simulate --people 1 --days 1 --out OUT --colour red": "--colour",
     "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
+    "train PEOPLE --out OUT --patch wide": "patch 'wide' is not minutes x signals",
+    "train PEOPLE --out OUT --patch 7x1": "window of 300 minutes is no multiple of 7",
+    "train PEOPLE --out OUT --masks none": "masks 'none' is unknown",
+    "train PEOPLE --out OUT --plan grand": "plan 'grand' is unknown",
+    "train PEOPLE --out OUT --drop-ratio 0.6": "drop_ratio=0.6 drops 468 of 780 places, masks hide 390",
     "simulate --people 10000000000 --days 1 --out OUT": "people=10000000000 is not in [1, 100000000]",
     "simulate --people 1 --days 9 --start 9999-12-30 --out OUT": "go beyond 9999-12-31",
     "simulate --people 1 --days 1 --out .": "exists and is not an empty folder",
