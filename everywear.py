@@ -372,8 +372,13 @@ class Evaluate(Job):
     Attributes:
         model: Model folder.
         data: Dataset folder. People whom the model was trained on are left out.
-        tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation.
-        windows_per_person: Scored windows of each person.
+        tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation
+            (those by default); exercise, activity, activity20, sex, age, mood, hypertension, anxiety, age_years, bmi.
+        windows_per_person: Scored windows of each person; of conditions, age in years and BMI.
+        methods: Of the second kind of tasks, comma-separated: linear_probe, convolutional_probe, fine_tune, supervised
+            (the same network from scratch), logistic_regression, random_forest, gradient_boosting.
+        shots: Also probe and fine-tune with so many examples of each class: comma-separated numbers.
+        mix: Of classes in those tasks: as found, as the paper sampled them, or natural (LSM-1 Table 19).
         run: Run folder: its federated model and its warm start are scored too, and its records, and so its report,
             get the rows under the dataset folder's name.
     """
@@ -383,16 +388,25 @@ class Evaluate(Job):
     tasks: str = ""
     windows_per_person: int = 8
     run: Path | None = None
+    methods: str = "linear_probe,logistic_regression,random_forest,gradient_boosting"
+    shots: str = ""
+    mix: Literal["found", "sampled", "natural"] = "sampled"
 
     def do(self) -> Result:
         """Do the job."""
         from model.evaluation.generative import KINDS, evaluate, tasks
+        from model.evaluation.labels import TASKS
+        from model.evaluation.probes import METHODS
         from model.training import load_model
         from model.windows import Days
         from simulator.dataset import open_dataset
 
-        kinds = names_in("task", self.tasks, KINDS) if self.tasks else list(KINDS)
+        names = names_in("task", self.tasks, (*KINDS, *TASKS)) if self.tasks else list(KINDS)
+        kinds, labelled = [name for name in names if name in KINDS], [name for name in names if name in TASKS]
         at_least_one(windows_per_person=self.windows_per_person)
+        methods, shots = names_in("method", self.methods, METHODS), _counts("shots", self.shots)
+        if labelled and self.run is not None:
+            raise UsageError(f"task {labelled[0]!r} is not part of a run's report; leave --run out")
         model, normaliser = load_model(self.model)
         models = {"model": model} if self.run is None else self._of_run(self.run)
         lengths = {name: other.architecture.window_minutes for name, other in models.items()}
@@ -400,20 +414,26 @@ class Evaluate(Job):
             raise UsageError(f"models of different windows cannot share a table: {lengths} minutes")
         everybody = open_dataset(self.data)
         dataset = strangers(everybody, self.model)
-        chosen = tasks(kinds)
+        result: dict[str, Any] = {"rows": [], "people": len(dataset.people)}
         started = time.monotonic()
-        with progress_bar("tasks", len(chosen)) as bar:
-            done = iter(range(len(chosen)))
-            rows = evaluate(
-                models,
-                Days.load(dataset, normaliser),
-                minutes=model.architecture.window_minutes,
-                windows_per_person=self.windows_per_person,
-                seed=self.seed,
-                chosen=chosen,
-                progress=lambda task: bar(next(done), task),
-            )
-        result: dict[str, Any] = {"rows": [row.as_json() for row in rows], "people": len(dataset.people)}
+        if kinds:
+            chosen = tasks(kinds)
+            with progress_bar("tasks", len(chosen)) as bar:
+                done = iter(range(len(chosen)))
+                rows = evaluate(
+                    models,
+                    Days.load(dataset, normaliser),
+                    minutes=model.architecture.window_minutes,
+                    windows_per_person=self.windows_per_person,
+                    seed=self.seed,
+                    chosen=chosen,
+                    progress=lambda task: bar(next(done), task),
+                )
+            result["rows"] += [row.as_json() for row in rows]
+        if labelled:
+            found = self._labels(model, normaliser, dataset, labelled, methods, shots)
+            result["rows"] += [row.as_json() for row in found.rows]
+            result["not_asked"] = list(found.left_out)
         result["left_out"] = len(everybody.people) - len(dataset.people)
         result["data"] = self.data.resolve().name
         if self.run is not None:
@@ -429,10 +449,37 @@ class Evaluate(Job):
 
     def words(self, result: Result) -> str:
         """The scores over all signals as a table."""
+        from model.evaluation import discriminative
         from model.evaluation.generative import Row, table
 
+        filled = [Row(**row) for row in result["rows"] if "signal" in row]
+        told = tuple(discriminative.Row(**row) for row in result["rows"] if "metric" in row)
+        tables = [table(filled)] if filled else []
+        if told:
+            tables.append(discriminative.Table(told, tuple(result["not_asked"])).text())
         facts = {name: result[name] for name in ("people", "left_out", "data", "report") if name in result}
-        return f"{table([Row(**row) for row in result['rows']])}\n{in_words(facts)}"
+        return "\n".join([*tables, in_words(facts)])
+
+    def _labels(
+        self, model: Any, normaliser: Any, dataset: Any, tasks: list[str], methods: list[str], shots: list[int]
+    ) -> Any:
+        """The table of the discriminative tasks."""
+        from model.evaluation.discriminative import evaluate
+
+        with progress_bar("tasks", len(tasks) * len(methods)) as bar:
+            done = iter(range(10**6))
+            return evaluate(
+                model,
+                normaliser,
+                dataset,
+                tasks=tasks,
+                methods=methods,
+                shots=(None, *shots),
+                mix=self.mix,
+                windows_per_person=self.windows_per_person,
+                seed=self.seed,
+                progress=lambda task: bar(next(done), task),
+            )
 
     def _of_run(self, run: Path) -> dict[str, Any]:
         """A finished run's two models, and the model asked for if it is neither.
@@ -621,6 +668,19 @@ def _population(name: str, devices: str) -> Any:
         return population
     chosen = names_in("vendor", devices, VENDORS)
     return dataclasses.replace(population, vendor_shares={device: 1 / len(chosen) for device in chosen})
+
+
+def _counts(what: str, text: str) -> list[int]:
+    """Numbers from 1 on, separated by commas; none if empty.
+
+    Raises:
+        UsageError: If one is not.
+    """
+    words = [word.strip() for word in text.split(",")] if text else []
+    for word in words:
+        if not re.fullmatch(r"[1-9]\d{0,5}", word):
+            raise UsageError(f"{what} {word!r} is not a number from 1 to 999999")
+    return [int(word) for word in words]
 
 
 def _shard(shard: str, people: int) -> tuple[int, int]:

@@ -72,10 +72,14 @@ class TrainingPlan:
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine to 0."""
-        warmup = max(1, round(self.warmup_share * self.steps))
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
+        return learning_rate_at(step, self.steps, max(1, round(self.warmup_share * self.steps)), self.learning_rate)
+
+
+def learning_rate_at(step: int, steps: int, warmup_steps: int, peak: float) -> float:
+    """Linear warm-up to ``peak``, then a cosine to 0."""
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))
 
 
 PLANS: Final[dict[str, TrainingPlan]] = {

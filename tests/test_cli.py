@@ -114,6 +114,31 @@ def test_training_takes_the_papers_options(people: Path, tmp_path: Path, capsys:
     assert "model" in {row["method"] for row in rows}
 
 
+def test_labels_are_told_and_people_kept_apart(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = str(tmp_path / "model")
+    result(capsys, "train", str(people), "--out", model, "--steps", "2", "--batch-windows", "4", "--seed", "3")
+    others = str(tmp_path / "others")
+    result(capsys, "simulate", "--people", "12", "--days", "4", "--seed", "5", "--out", others)
+    command = ["evaluate", model, others, "--tasks", "exercise,bmi", "--methods", "random_forest,linear_probe"]
+    said = result(capsys, *command, "--shots", "5")
+    rows = said["rows"]
+    assert isinstance(rows, list)
+    assert {(r["task"], r["method"], r["shots"]) for r in rows} == {
+        ("exercise", "random_forest", None),
+        ("exercise", "linear_probe", None),
+        ("exercise", "linear_probe", 5),
+        ("bmi", "random_forest", None),
+        ("bmi", "linear_probe", None),
+    }
+    assert {"task", "method", "shots", "mix", "metric", "group", "value", "interval", "n", "people"} == set(rows[0])
+    assert {r["metric"] for r in rows} == {"accuracy", "map", "f1", "auroc", "correlation", "mae"}
+    capsys.readouterr()
+    assert everywear.main(command) == 0
+    words = capsys.readouterr().out
+    assert "exercise, linear probe" in words
+    assert "correlation" in words
+
+
 def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:
     said = result(capsys, "realism", str(people), "--out", str(tmp_path / "realism"))
     assert {"rows", "fingerprint", "missingness"} <= set(said)
@@ -193,6 +218,9 @@ BAD = {
     "train PEOPLE --out OUT --decoder none": "decoder",
     "evaluate MISSING PEOPLE": "MISSING",
     "evaluate MISSING PEOPLE --tasks juggling": "task 'juggling' is unknown",
+    "evaluate MISSING PEOPLE --tasks mood --methods guess": "method 'guess' is unknown",
+    "evaluate MISSING PEOPLE --tasks mood --shots five": "shots 'five' is not a number from 1",
+    "evaluate MISSING PEOPLE --tasks mood --run MISSING": "task 'mood' is not part of a run's report",
     "federate nothing": "preset 'nothing' is unknown",
     "federate MISSING.json": "MISSING.json",
     "federate tiny --out PEOPLE": "not empty and not a run folder",
