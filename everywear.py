@@ -249,6 +249,7 @@ class Train(Job):
             correlate little side by side).
         decoder: lean or full.
         drop_ratio: The papers' share of places that are dropped by number; by default every unseen one is.
+        method: mae (masked autoencoder), simclr, dino or msn; of the last three the encoder is of use, for probes.
         plan: small, or lsm1 (LSM-1's Table 15, for a cluster); the next four options change it.
         masks: aim, random, structured-temporal, structured-sensor, temporal-interpolation or temporal-extrapolation.
         steps: Optimiser steps.
@@ -266,6 +267,7 @@ class Train(Job):
     signal_order: Literal["clustered", "shuffled", "apart"] = "clustered"
     decoder: Literal["lean", "full", "as-named"] = "as-named"
     drop_ratio: float | None = None
+    method: Literal["mae", "simclr", "dino", "msn"] = "mae"
     plan: str = "small"
     masks: str = ""
     steps: int | None = None
@@ -275,7 +277,7 @@ class Train(Job):
     def do(self) -> Result:
         """Do the job."""
         from model.autoencoder import MaskedAutoencoder
-        from model.training import Origin, check_masks, parameters, save_model, train, validation_loss
+        from model.training import Origin, batches, check_masks, parameters, save_model, train, validation_loss
         from model.windows import Days, Normaliser
         from simulator.dataset import open_dataset
 
@@ -289,7 +291,13 @@ class Train(Job):
         normaliser = Normaliser.fit(parts["train"])
         days = Days.load(parts["train"], normaliser)
         shape = dataclasses.replace(shape, signal_order=self._signal_order(days))
-        model = MaskedAutoencoder(shape, self.seed)
+        model: Any = MaskedAutoencoder(shape, self.seed)
+        loader: Any = batches
+        if self.method != "mae":
+            from model.contrastive import METHODS, pairs
+
+            with checked():
+                model, loader = METHODS[self.method](shape, self.seed), pairs
         with progress_bar("steps", plan.steps) as bar:
             losses = train(
                 model,
@@ -298,9 +306,11 @@ class Train(Job):
                 seed=self.seed,
                 checkpoint=self.out / "checkpoint.safetensors",
                 progress=lambda step, loss: bar(step + 1, f"loss {loss:.3f}"),
+                loader=loader,
             )
         loss = None
-        if len(parts["test"]):
+        model = model if self.method == "mae" else model.network
+        if len(parts["test"]) and self.method == "mae":
             held_out = Days.load(parts["test"], normaliser)
             if len(held_out.usable(self.window_minutes)):
                 loss = validation_loss(model, held_out, plan, seed=self.seed)
@@ -348,12 +358,17 @@ class Train(Job):
         from model.training import PLANS
 
         known("plan", self.plan, PLANS)
+        plan = PLANS[self.plan]
+        if self.method != "mae" and self.plan == "lsm1":
+            from model.contrastive import paper_plan
+
+            plan = paper_plan(self.method)
         changes = {name: getattr(self, name) for name in ("steps", "batch_windows", "learning_rate")}
         changes = {name: value for name, value in changes.items() if value is not None}
         if self.masks:
             known("masks", self.masks, MASKS)
             changes["masks"] = MASKS[self.masks]
-        return dataclasses.replace(PLANS[self.plan], **changes)
+        return dataclasses.replace(plan, **changes)
 
     def _signal_order(self, days: Any) -> tuple[str, ...]:
         from model.ordering import CLUSTERED, apart, correlations, shuffled

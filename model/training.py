@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -44,6 +45,7 @@ class TrainingPlan:
         warmup_share: Share of steps over which the rate rises linearly; then it falls to 0 along a cosine.
         weight_decay: AdamW's.
         clip_norm: Bound on the gradient's norm.
+        second_momentum: AdamW's second beta.
         masks: The artificial masks.
         augment: How windows are bent before; None leaves them as they are.
         checkpoint_every: Steps between checkpoints.
@@ -55,6 +57,7 @@ class TrainingPlan:
     warmup_share: float = 0.05
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
+    second_momentum: float = 0.95
     masks: MaskMix = field(default_factory=MaskMix)
     augment: Augmentation | None = None
     checkpoint_every: int = 100
@@ -65,6 +68,8 @@ class TrainingPlan:
                 raise ValueError(f"training: {name}={getattr(self, name)} is not positive and finite")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"training: weight_decay={self.weight_decay} is not in [0, inf)")
+        if not 0 <= self.second_momentum < 1:
+            raise ValueError(f"training: second_momentum={self.second_momentum} is not in [0, 1)")
         if not 0 <= self.warmup_share <= 1:
             raise ValueError(f"training: warmup_share={self.warmup_share} is not in [0, 1]")
         if self.batch_windows > MOST_WINDOWS:
@@ -110,9 +115,12 @@ def check_masks(architecture: Architecture, plan: TrainingPlan) -> None:
 
 
 def adamw(module: nn.Module, plan: TrainingPlan) -> torch.optim.AdamW:
-    """The optimiser of the papers (LSM-1 Table 15: AdamW, momentum 0.9 and 0.95)."""
+    """The optimiser of the papers (LSM-1 Table 15: AdamW, first momentum 0.9)."""
     return torch.optim.AdamW(
-        module.parameters(), lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=plan.weight_decay
+        [p for p in module.parameters() if p.requires_grad],
+        lr=plan.learning_rate,
+        betas=(0.9, plan.second_momentum),
+        weight_decay=plan.weight_decay,
     )
 
 
@@ -161,13 +169,9 @@ def batches(
 
     With an optimiser, its learning rate is set to the step's before the step's batch is given out.
     """
-    usable = days.usable(architecture.window_minutes)
-    if not len(usable):
-        raise DataError(f"no window of {architecture.window_minutes} minutes holds a fifth of its cells")
+    usable = usable_windows(days, architecture)
     for step in steps:
-        if optimiser is not None:
-            for group in optimiser.param_groups:
-                group["lr"] = plan.learning_rate_at(step)
+        set_learning_rate(optimiser, plan, step)
         rng = stream(seed, "batch", step)
         windows = usable[rng.integers(len(usable), size=plan.batch_windows)]
         hidden = draw_masks(plan.masks, architecture.grid, len(windows), rng)
@@ -175,24 +179,59 @@ def batches(
         yield batch if plan.augment is None else augment(batch, plan.augment, rng)
 
 
+def usable_windows(days: Days, architecture: Architecture) -> NDArray[np.int64]:
+    """Windows to draw from, [n, 2] of (day index, start minute).
+
+    Raises:
+        DataError: If there is none.
+    """
+    usable = days.usable(architecture.window_minutes)
+    if not len(usable):
+        raise DataError(f"no window of {architecture.window_minutes} minutes holds a fifth of its cells")
+    return usable
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer | None, plan: TrainingPlan, step: int) -> None:
+    """Give an optimiser, if there is one, the rate of a step."""
+    for group in optimiser.param_groups if optimiser is not None else ():
+        group["lr"] = plan.learning_rate_at(step)
+
+
+class Loader(Protocol):
+    """Gives the batches of steps, and before each its learning rate to the optimiser; ``batches`` is one."""
+
+    def __call__(
+        self,
+        days: Days,
+        architecture: Architecture,
+        plan: TrainingPlan,
+        seed: int,
+        steps: range,
+        optimiser: torch.optim.Optimizer | None = None,
+    ) -> Iterator[Batch]:
+        """Batches of ``steps``; a function of (seed, step) alone."""
+
+
 def train(
-    model: MaskedAutoencoder,
+    model: nn.Module,
     days: Days,
     plan: TrainingPlan,
     *,
     seed: int,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    loader: Loader = batches,
 ) -> list[float]:
     """Train from the last checkpoint, if there is one, to the plan's last step.
 
     Args:
-        model: Changed in place.
+        model: A masked autoencoder, or another module with an ``architecture``; changed in place.
         days: What it learns from.
         plan: How.
         seed: Seed of batches and masks.
         checkpoint: File to go on from and to write; None keeps nothing.
         progress: Told of every step.
+        loader: Makes the batches.
 
     Returns:
         The loss of every step, those before a resume too.
@@ -201,11 +240,12 @@ def train(
         DataError: If the checkpoint is damaged or belongs to another plan, model, seed or data, or the loss diverged.
         ValueError: If the masks hide fewer places than the architecture drops.
     """
-    check_masks(model.architecture, plan)
+    architecture: Architecture = model.architecture  # type: ignore[assignment]
+    check_masks(architecture, plan)
     optimiser = adamw(model, plan)
     losses: list[float] = []
     data = hashlib.blake2b(days.values.tobytes() + days.observed.tobytes(), digest_size=16).hexdigest()
-    identity = {"plan": asdict(plan), "architecture": asdict(model.architecture), "seed": seed, "data": data}
+    identity = {"plan": asdict(plan), "architecture": asdict(architecture), "seed": seed, "data": data}
     if checkpoint is not None and checkpoint.exists():
         losses = _resume(checkpoint, identity, model, optimiser)
 
@@ -219,8 +259,8 @@ def train(
         if progress is not None:
             progress(done - 1, loss)
 
-    loader = batches(days, model.architecture, plan, seed, range(len(losses), plan.steps), optimiser)
-    run_steps(model, optimiser, loader, plan.clip_norm, on_loss)
+    steps = loader(days, architecture, plan, seed, range(len(losses), plan.steps), optimiser)
+    run_steps(model, optimiser, steps, plan.clip_norm, on_loss)
     return losses
 
 

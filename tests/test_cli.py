@@ -14,6 +14,7 @@ import pytest
 import commandline
 import everywear
 from federated.presets import TINY
+from model.training import load_model, parameters
 from simulator.dataset import open_dataset
 from simulator.engines import WorkerLostError
 from simulator.signals import NAMES
@@ -114,6 +115,15 @@ def test_training_takes_the_papers_options(people: Path, tmp_path: Path, capsys:
     assert "model" in {row["method"] for row in rows}
 
 
+@pytest.mark.parametrize("method", ["simclr", "dino", "msn"])
+def test_encoders_are_trained_on_pairs(method: str, people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = str(tmp_path / method)
+    command = ["train", str(people), "--out", model, "--patch", "10x5", "--method", method, "--steps", "2"]
+    said = result(capsys, *command, "--batch-windows", "4")
+    assert said["validation_loss"] is None
+    assert said["parameters"] == parameters(load_model(Path(model))[0])
+
+
 def test_labels_are_told_and_people_kept_apart(people: Path, tmp_path: Path, capsys: Said) -> None:
     model = str(tmp_path / "model")
     result(capsys, "train", str(people), "--out", model, "--steps", "2", "--batch-windows", "4", "--seed", "3")
@@ -184,6 +194,7 @@ BAD = {
     "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
     "train PEOPLE --out OUT --patch wide": "patch 'wide' is not minutes x signals",
     "train PEOPLE --out OUT --patch 7x1": "window of 300 minutes is no multiple of 7",
+    "train PEOPLE --out OUT --method dino --size lsm2-aim --masks random": "drop_ratio=0.5 is for masked",
     "train PEOPLE --out OUT --masks none": "masks 'none' is unknown",
     "train PEOPLE --out OUT --plan grand": "plan 'grand' is unknown",
     "train PEOPLE --out OUT --drop-ratio 0.6": "drop_ratio=0.6 drops 468 of 780 places, masks hide 390",

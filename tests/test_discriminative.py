@@ -225,6 +225,14 @@ def test_a_method_leaves_the_model_as_it_was_and_repeats(method: str) -> None:
     assert one.sum(axis=1) == pytest.approx(np.ones(len(one)))
 
 
+@pytest.mark.parametrize("method", ["linear_probe", "convolutional_probe"])
+def test_embeddings_that_do_not_fit_are_made_anew(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_of(3, people=30, each=8, seed=1, gap_z=1.0)
+    asked = examples(pool, TASKS["activity"], mix="found", seed=0)
+    monkeypatch.setattr("model.evaluation.probes.KEPT_BYTES", 0)
+    assert accuracy_of(method, pool, asked) > 0.8
+
+
 def test_fine_tuning_moves_the_encoder_and_probes_do_not() -> None:
     """An encoder that is blind to values tells a frozen method nothing; a tuned one learns to see."""
     pool = pool_of(2, people=40, each=6, seed=13, gap_z=1.0)

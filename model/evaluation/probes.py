@@ -33,7 +33,8 @@ NEURAL: Final = ("linear_probe", "convolutional_probe", "fine_tune", "supervised
 PLAIN: Final = ("logistic_regression", "random_forest", "gradient_boosting")
 METHODS: Final = NEURAL + PLAIN
 CONVOLUTION_WIDTH: Final = 16  # with two 3x3 kernels below 0.2 % of LSM-Base's parameters (appendix C.2)
-NOISY_COPIES: Final = 3  # of each window, embedded once for the linear probe; its noise is drawn from them
+NOISY_COPIES: Final = 3  # of each window, embedded once for a frozen encoder; its noise is drawn from them
+KEPT_BYTES: Final = 2**30  # of embeddings at most; beyond, windows are embedded anew at every step
 PREDICT_AT_ONCE: Final = 128
 
 
@@ -228,7 +229,9 @@ def _regressor(
         "random_forest": RandomForestRegressor(
             n_estimators=difficulty.TREES, min_samples_leaf=2, max_features=1 / 3, random_state=0, n_jobs=1
         ),
-        "gradient_boosting": HistGradientBoostingRegressor(max_iter=100, early_stopping=False, random_state=0),
+        "gradient_boosting": HistGradientBoostingRegressor(
+            max_iter=100, max_leaf_nodes=15, max_bins=63, early_stopping=False, random_state=0
+        ),
     }[method]
     ready = difficulty.scaler(features)
     chosen.fit(ready(features), target, sample_weight=weight)
@@ -259,13 +262,15 @@ def _fit_neural(
         return embedding_grid(network, batch) if convolves else network.embed_windows(batch)
 
     known: Tensor | None = None  # a frozen encoder says the same of a window every time
-    if isinstance(head, LinearHead):
-        with torch.no_grad():
+    with torch.no_grad():
+        size = embed(_batch(pool, rows[:1])).numel() * 4 * (1 + NOISY_COPIES) * len(rows)
+        keeps = frozen and size <= KEPT_BYTES
+        if keeps or not convolves:
             clean = _in_parts(embed, pool, rows)
-            head.standardise(clean)
-            if frozen:
-                noisy = [_in_parts(embed, pool, rows, rng) for _ in range(NOISY_COPIES)]
-                known = torch.stack([clean, *noisy], dim=1)
+            if isinstance(head, LinearHead):
+                head.standardise(clean)
+        if keeps:
+            known = torch.stack([clean, *(_in_parts(embed, pool, rows, rng) for _ in range(NOISY_COPIES))], dim=1)
 
     answer, loss_of = _loss(examples, learnt, device)
     weight = torch.from_numpy(examples.train_weight[learnt].astype(np.float32)).to(device)

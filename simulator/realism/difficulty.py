@@ -311,7 +311,9 @@ def fitted(
     elif model == "random_forest":
         chosen = RandomForestClassifier(n_estimators=TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
     else:
-        chosen = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=0)
+        chosen = HistGradientBoostingClassifier(
+            max_iter=100, max_leaf_nodes=15, max_bins=63, early_stopping=False, random_state=0
+        )
     ready = scaler(features)
     chosen.fit(ready(features), label, sample_weight=weight)
     return lambda table: np.asarray(chosen.predict_proba(ready(table)))
