@@ -284,6 +284,8 @@ class Train(Job):
         with checked():
             shape, plan = self._shape(), self._plan()
             check_masks(shape, plan)
+        if self.method != "mae" and shape.drop_ratio is not None:
+            raise UsageError(f"drop-ratio {shape.drop_ratio} is for method mae; {self.method} hides nothing to drop")
         dataset = open_dataset(self.data)
         _model_folder(self.out)
         parts = dataset.split(self.seed, test_share=HELD_OUT_SHARE)
@@ -296,8 +298,7 @@ class Train(Job):
         if self.method != "mae":
             from model.contrastive import METHODS, pairs
 
-            with checked():
-                model, loader = METHODS[self.method](shape, self.seed), pairs
+            model, loader = METHODS[self.method](shape, self.seed), pairs
         with progress_bar("steps", plan.steps) as bar:
             losses = train(
                 model,

@@ -126,11 +126,12 @@ def test_encoders_are_trained_on_pairs(method: str, people: Path, tmp_path: Path
 
 def test_labels_are_told_and_people_kept_apart(people: Path, tmp_path: Path, capsys: Said) -> None:
     model = str(tmp_path / "model")
-    result(capsys, "train", str(people), "--out", model, "--steps", "2", "--batch-windows", "4", "--seed", "3")
+    result(capsys, "train", str(people), "--out", model, "--patch", "10x5", "--steps", "2", "--batch-windows", "4")
     others = str(tmp_path / "others")
-    result(capsys, "simulate", "--people", "12", "--days", "4", "--seed", "5", "--out", others)
-    command = ["evaluate", model, others, "--tasks", "exercise,bmi", "--methods", "random_forest,linear_probe"]
-    said = result(capsys, *command, "--shots", "5")
+    result(capsys, "simulate", "--people", "12", "--days", "3", "--seed", "5", "--out", others)
+    command = ["evaluate", model, others, "--windows-per-person", "2"]
+    methods = ["--methods", "random_forest,linear_probe"]
+    said = result(capsys, *command, "--tasks", "exercise,bmi", *methods, "--shots", "5")
     rows = said["rows"]
     assert isinstance(rows, list)
     assert {(r["task"], r["method"], r["shots"]) for r in rows} == {
@@ -143,10 +144,11 @@ def test_labels_are_told_and_people_kept_apart(people: Path, tmp_path: Path, cap
     assert {"task", "method", "shots", "mix", "metric", "group", "value", "interval", "n", "people"} == set(rows[0])
     assert {r["metric"] for r in rows} == {"accuracy", "map", "f1", "auroc", "correlation", "mae"}
     capsys.readouterr()
-    assert everywear.main(command) == 0
+    both = [*command, "--tasks", "bmi,random_imputation", "--methods", "random_forest"]
+    assert everywear.main(both) == 0
     words = capsys.readouterr().out
-    assert "exercise, linear probe" in words
-    assert "correlation" in words
+    assert "bmi, random forest" in words
+    assert "random imputation" in words
 
 
 def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:
@@ -194,7 +196,7 @@ BAD = {
     "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
     "train PEOPLE --out OUT --patch wide": "patch 'wide' is not minutes x signals",
     "train PEOPLE --out OUT --patch 7x1": "window of 300 minutes is no multiple of 7",
-    "train PEOPLE --out OUT --method dino --size lsm2-aim --masks random": "drop_ratio=0.5 is for masked",
+    "train PEOPLE --out OUT --method dino --size lsm2-aim --masks random": "drop-ratio 0.5 is for method mae",
     "train PEOPLE --out OUT --masks none": "masks 'none' is unknown",
     "train PEOPLE --out OUT --plan grand": "plan 'grand' is unknown",
     "train PEOPLE --out OUT --drop-ratio 0.6": "drop_ratio=0.6 drops 468 of 780 places, masks hide 390",

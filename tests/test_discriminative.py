@@ -102,7 +102,7 @@ def test_answers_of_those_asked_are_never_read() -> None:
     asked = examples(pool, TASKS["activity"], mix="sampled", seed=0)
     wrong = replace(asked, target=np.where(asked.tested, 2 - asked.target, asked.target))
     rows, learnt = asked.rows[asked.tested], np.flatnonzero(~asked.tested)
-    for method in ("linear_probe", "gradient_boosting"):
+    for method in ("linear_probe", "random_forest"):
         plan = QUICK if method in NEURAL else None
         one, two = (
             fit(method, MaskedAutoencoder(SHAPE), pool, e, learnt, seed=0, plan=plan)(rows) for e in (asked, wrong)

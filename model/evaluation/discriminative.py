@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.labels import TASKS, Examples, NotEnoughError, Pool, examples, gather, groups
-from model.evaluation.probes import NEURAL, ProbePlan, few_shot, fit
+from model.evaluation.probes import NEURAL, ProbePlan, few_shot, fit, keep_means
 from model.evaluation.scores import OF_CLASSES, OF_NUMBERS, with_interval
 from model.windows import Normaliser
 from simulator.dataset import Dataset
@@ -131,6 +131,7 @@ def evaluate(
         windows_per_person=windows_per_person,
         seed=seed,
     )
+    means = keep_means(network, pool, seed) if "linear_probe" in methods else None
     rows: list[Row] = []
     left_out: list[str] = []
     for task in wanted:
@@ -146,7 +147,7 @@ def evaluate(
                 if progress is not None:
                     progress(f"{task.name}, {method}" + (f", {shot} shots" if shot else ""))
                 learnt = np.flatnonzero(~asked.tested) if shot is None else few_shot(asked, shot, seed)
-                predict = fit(method, network, pool, asked, learnt, seed=seed, plan=plan)
+                predict = fit(method, network, pool, asked, learnt, seed=seed, plan=plan, means=means)
                 rows += _rows(pool, asked, predict(asked.rows[asked.tested]), method, shot, named, seed)
     if not rows:
         raise DataError(f"{dataset.folder}: " + "; ".join(left_out))

@@ -11,9 +11,9 @@ classes are not drowned. Plain classifiers work on each signal's mean, spread, l
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -165,6 +165,7 @@ def fit(
     *,
     seed: int,
     plan: ProbePlan | None = None,
+    means: "Kept | None" = None,
 ) -> Predictor:
     """Train a method on some of a task's examples.
 
@@ -176,6 +177,7 @@ def fit(
         learnt: Which of them to learn from: int64, places in ``examples.rows``.
         seed: Of weights, batches, noise and dropout.
         plan: Settings of a neural method; the paper's by default.
+        means: ``keep_means`` of this network and pool, where several linear probes share them.
 
     Raises:
         ValueError: If the method is unknown, or needs a network and has none.
@@ -189,7 +191,11 @@ def fit(
     plan = plan or paper_plan(examples.task.name, method)
     with torch.random.fork_rng(devices=[]):  # dropout has no generator of its own
         torch.manual_seed(stream(seed, "probe", method).integers(2**63))
-        return _fit_neural(method, network, pool, examples, learnt, seed, plan)
+        if method == "linear_probe":
+            source: Source = means or keep_means(network, pool, seed)
+        else:
+            source = _source(method, network, pool, examples.rows, seed)
+        return _fit_head(method, network.architecture.width, source, examples, learnt, seed, plan)
 
 
 def few_shot(examples: Examples, shots: int, seed: int) -> NDArray[np.int64]:
@@ -238,80 +244,157 @@ def _regressor(
     return lambda table: np.asarray(chosen.predict(ready(table)), dtype=np.float64)
 
 
-def _fit_neural(
+class Source(Protocol):
+    """Where a head gets embeddings of the pool's windows from."""
+
+    def noisy(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """Of noisy windows, to learn from."""
+
+    def clean(self, rows: NDArray[np.int64]) -> Tensor:
+        """Of windows as they are, without gradient."""
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What of the encoder is trained along with the head."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A frozen encoder says the same of a window every time: embeddings of clean windows and of some noisy copies.
+
+    Attributes:
+        table: float32 [rows, 1 + copies, ...], the clean one first.
+        place: int64 [windows of the pool], their row of the table.
+    """
+
+    table: Tensor
+    place: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, embed: Callable[[Batch], Tensor], pool: Pool, rows: NDArray[np.int64], seed: int) -> "Kept":
+        """Embed these windows of the pool, once clean and ``NOISY_COPIES`` times noisy."""
+        rng = stream(seed, "noisy copies")
+        place = np.full(len(pool), -1)
+        place[rows] = np.arange(len(rows))
+        with torch.no_grad():
+            copies = [_in_parts(embed, pool, rows, rng if i else None) for i in range(1 + NOISY_COPIES)]
+        return cls(torch.stack(copies, dim=1), place)
+
+    def noisy(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """Any of the copies."""
+        return self.table[self.place[rows], rng.integers(self.table.shape[1], size=len(rows))]
+
+    def clean(self, rows: NDArray[np.int64]) -> Tensor:
+        """The clean ones."""
+        return self.table[self.place[rows], 0]
+
+    def parameters(self) -> list[nn.Parameter]:
+        """None: it is frozen."""
+        return []
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anew:
+    """Embeddings made when they are asked for.
+
+    Attributes:
+        embed: Windows -> embeddings.
+        pool: Windows.
+        trained: What of the encoder is trained; nothing if it is frozen.
+    """
+
+    embed: Callable[[Batch], Tensor]
+    pool: Pool
+    trained: Sequence[nn.Parameter] = ()
+
+    def noisy(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """With gradient, if anything is trained."""
+        with torch.set_grad_enabled(bool(self.trained)):
+            return self.embed(augment(_batch(self.pool, rows), NOISE, rng))
+
+    @torch.no_grad()
+    def clean(self, rows: NDArray[np.int64]) -> Tensor:
+        """A few at a time."""
+        return _in_parts(self.embed, self.pool, rows)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """``trained``."""
+        return list(self.trained)
+
+
+def keep_means(network: MaskedAutoencoder, pool: Pool, seed: int) -> Kept:
+    """Mean embeddings of all windows of a pool, for the linear probes of any number of tasks."""
+    return Kept.of(_embedder(network.eval(), grid=False), pool, np.arange(len(pool)), seed)
+
+
+def _source(method: str, network: MaskedAutoencoder, pool: Pool, rows: NDArray[np.int64], seed: int) -> Source:
+    """Grids of a frozen encoder, kept if they fit; or means of an encoder that is trained, of the method's own."""
+    if method == "convolutional_probe":
+        embed = _embedder(network.eval(), grid=True)
+        size = 4 * network.architecture.width * network.architecture.grid.places * (1 + NOISY_COPIES) * len(rows)
+        return Kept.of(embed, pool, rows, seed) if size <= KEPT_BYTES else Anew(embed, pool)
+    if method == "fine_tune":
+        own = copy.deepcopy(network).eval()
+    else:
+        own = MaskedAutoencoder(network.architecture, seed).to(next(network.parameters()).device).eval()
+    return Anew(_embedder(own, grid=False), pool, _encoder(own))
+
+
+def _embedder(network: MaskedAutoencoder, *, grid: bool) -> Callable[[Batch], Tensor]:
+    """Windows with nothing hidden -> their mean embeddings, or grids of them."""
+    device = next(network.parameters()).device
+
+    def embed(batch: Batch) -> Tensor:
+        nothing = torch.zeros(len(batch.slot), network.architecture.grid.places, dtype=torch.bool)
+        batch = replace(batch, hidden=nothing).to(device)
+        return embedding_grid(network, batch) if grid else network.embed_windows(batch)
+
+    return embed
+
+
+def _fit_head(
     method: str,
-    network: MaskedAutoencoder,
-    pool: Pool,
+    width: int,
+    source: Source,
     examples: Examples,
     learnt: NDArray[np.int64],
     seed: int,
     plan: ProbePlan,
 ) -> Predictor:
-    device = next(network.parameters()).device
+    """Train a head, and the encoder with it if the source says so."""
     rows, rng = examples.rows[learnt], stream(seed, "probe batches", method, examples.task.name)
-    width, outputs = network.architecture.width, max(1, len(examples.classes))
-    network = _own_copy(network, method, seed)
-    convolves = method == "convolutional_probe"
-    frozen = method in ("linear_probe", "convolutional_probe")
-    head = (ConvolutionalHead if convolves else LinearHead)(width, outputs, plan.dropout).to(device)
+    first = source.clean(rows[:1])
+    head = (ConvolutionalHead if first.ndim == 4 else LinearHead)(width, max(1, len(examples.classes)), plan.dropout)
+    head.to(first.device)
     _start(head, seed)
-
-    def embed(batch: Batch) -> Tensor:
-        nothing = torch.zeros(len(batch.slot), network.architecture.grid.places, dtype=torch.bool)
-        batch = replace(batch, hidden=nothing).to(device)
-        return embedding_grid(network, batch) if convolves else network.embed_windows(batch)
-
-    known: Tensor | None = None  # a frozen encoder says the same of a window every time
-    with torch.no_grad():
-        size = embed(_batch(pool, rows[:1])).numel() * 4 * (1 + NOISY_COPIES) * len(rows)
-        keeps = frozen and size <= KEPT_BYTES
-        if keeps or not convolves:
-            clean = _in_parts(embed, pool, rows)
-            if isinstance(head, LinearHead):
-                head.standardise(clean)
-        if keeps:
-            known = torch.stack([clean, *(_in_parts(embed, pool, rows, rng) for _ in range(NOISY_COPIES))], dim=1)
-
-    answer, loss_of = _loss(examples, learnt, device)
-    weight = torch.from_numpy(examples.train_weight[learnt].astype(np.float32)).to(device)
-    trained = list(head.parameters()) if frozen else [*head.parameters(), *_encoder(network)]
+    if isinstance(head, LinearHead):
+        head.standardise(source.clean(rows))
+    answer, loss_of = _loss(examples, learnt, first.device)
+    weight = torch.from_numpy(examples.train_weight[learnt].astype(np.float32)).to(first.device)
+    trained = [*head.parameters(), *source.parameters()]
     optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=plan.weight_decay)
     for step in range(plan.steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, plan.steps, plan.warmup_steps, plan.learning_rate)
         chosen = rng.integers(len(rows), size=plan.batch_windows)
-        at = torch.from_numpy(chosen).to(device)
-        if known is not None:
-            embedded = known[at, torch.from_numpy(rng.integers(known.shape[1], size=len(chosen))).to(device)]
-        else:
-            with torch.set_grad_enabled(not frozen):
-                embedded = embed(augment(_batch(pool, rows[chosen]), NOISE, rng))
-        losses = loss_of(head(embedded), answer[at])
-        loss = (losses * weight[at]).sum() / weight[at].sum()
+        losses = loss_of(head(source.noisy(rows[chosen], rng)), answer[chosen])
+        loss = (losses * weight[chosen]).sum() / weight[chosen].sum()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, plan.clip_norm)
         optimiser.step()
     head.eval()
-    network.eval()
 
     @torch.no_grad()
     def predict(asked: NDArray[np.int64]) -> NDArray[np.float64]:
-        found = _in_parts(lambda batch: head(embed(batch)), pool, asked).double()
+        parts = np.array_split(asked, max(1, math.ceil(len(asked) / PREDICT_AT_ONCE)))
+        found = torch.cat([head(source.clean(part)) for part in parts]).double().cpu()
         if examples.task.is_regression:
             level, spread = _scale(examples, learnt)
-            return np.asarray(found[:, 0].cpu().numpy() * spread + level)
-        shares: NDArray[np.float64] = found.softmax(-1).cpu().numpy()
+            return np.asarray(found[:, 0].numpy() * spread + level)
+        shares: NDArray[np.float64] = found.softmax(-1).numpy()
         return shares
 
     return predict
-
-
-def _own_copy(network: MaskedAutoencoder, method: str, seed: int) -> MaskedAutoencoder:
-    """The network itself where it stays as it is, else one of the method's own; from scratch if it is supervised."""
-    if method == "supervised":
-        return MaskedAutoencoder(network.architecture, seed).to(next(network.parameters()).device).eval()
-    return copy.deepcopy(network).eval() if method == "fine_tune" else network.eval()
 
 
 def _encoder(network: MaskedAutoencoder) -> list[nn.Parameter]:
