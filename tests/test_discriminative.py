@@ -185,11 +185,11 @@ def test_balanced_softmax_keeps_rare_classes_alive() -> None:
     rare = stream(11).random(len(pool)) < 0.1
     pool = replace(pool, label=np.where(rare, "biking", "walking"))
     asked = examples(pool, TASKS["activity"], mix="found", seed=0)
-    plan = replace(QUICK, learning_rate=1e-3, steps=300)
+    plan = replace(QUICK, steps=200)
     predict = fit(
         "linear_probe", MaskedAutoencoder(SHAPE), pool, asked, np.flatnonzero(~asked.tested), seed=0, plan=plan
     )
-    assert predict(asked.rows)[:, 0].mean() == pytest.approx(0.5, abs=0.1)
+    assert predict(asked.rows)[:, 0].mean() == pytest.approx(0.5, abs=0.15)
 
 
 @pytest.mark.parametrize(
