@@ -286,6 +286,7 @@ class MaskedAutoencoder(nn.Module):
     def _build(self, a: Architecture) -> None:
         slots = MINUTES_PER_DAY // a.patch_minutes if a.clock else a.grid.columns
         row = torch.tensor([NAMES.index(name) for name in a.signal_order])
+        self._reorders = a.signal_order != NAMES
         self.register_buffer("_row_signal", row, persistent=False)  # signal of each row
         self.register_buffer("_signal_row", row.argsort(), persistent=False)  # row of each signal
         self.embed = nn.Linear(a.cells if a.filled else 2 * a.cells, a.width)  # values, and which of them are there
@@ -306,7 +307,7 @@ class MaskedAutoencoder(nn.Module):
         """Mean squared error of each window over its scored cells (observed and hidden), [...]; 0 if there are none."""
         values, there = self.inputs(batch)
         seen = self.encode(batch, values, there)
-        targets, counted = self.targets(batch)
+        targets, counted = self.filled_targets(batch) if self.architecture.filled else (values, there)
         place, asked = gather_first(batch.hidden & counted.any(-1))
         predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, there))
         weight = take(counted, place) & asked[..., None]
@@ -335,13 +336,11 @@ class MaskedAutoencoder(nn.Module):
         seen = batch.observed & ~self.hidden_cells(batch.hidden)
         return self._cut(fill_gaps(batch.values, seen)), self._cut(torch.ones_like(batch.observed))
 
-    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the loss asks for: values and whether they count, each [..., places, cells].
+    def filled_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a filled model's loss asks for: values and whether they count, each [..., places, cells].
 
-        Observed cells; of a filled model all cells, with gaps filled from all that was observed, as LSM-1 has it.
+        All cells, gaps filled from all that was observed, as LSM-1 has it.
         """
-        if not self.architecture.filled:
-            return self.patches(batch)
         return self._cut(fill_gaps(batch.values, batch.observed)), self._cut(torch.ones_like(batch.observed))
 
     def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -444,11 +443,11 @@ class MaskedAutoencoder(nn.Module):
         a = self.architecture
         x = split(split(patches, -1, (a.patch_signals, a.patch_minutes)), -3, (a.grid.rows, a.grid.columns))
         x = x.transpose(-3, -2).flatten(-4, -3).flatten(-2)
-        return x.index_select(-2, self._signal_row)
+        return x.index_select(-2, self._signal_row) if self._reorders else x[..., :N_SIGNALS, :]
 
     def _cut(self, x: Tensor) -> Tensor:
         a = self.architecture
-        x = x.index_select(-2, self._row_signal)
+        x = x.index_select(-2, self._row_signal) if self._reorders else x
         x = F.pad(x, (0, 0, 0, a.grid.rows * a.patch_signals - N_SIGNALS))
         x = split(split(x, -1, (a.grid.columns, a.patch_minutes)), -3, (a.grid.rows, a.patch_signals))
         return x.transpose(-3, -2).flatten(-2).flatten(-3, -2)

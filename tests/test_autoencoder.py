@@ -208,7 +208,7 @@ def test_lsm1_sees_straight_lines_and_is_asked_for_them() -> None:
     model = model_of(replace(TINY, **LSM1 | {"window_minutes": MINUTES}))
     batch = batch_of(model.architecture, 6)
     seen = batch.observed & ~model.hidden_cells(batch.hidden)
-    for cut, known in ((model.inputs, seen), (model.targets, batch.observed)):
+    for cut, known in ((model.inputs, seen), (model.filled_targets, batch.observed)):
         values, counted = cut(batch)
         expected = linear(batch.values.numpy(), known.numpy())
         np.testing.assert_allclose(model.windows(values), expected, atol=1e-5)
