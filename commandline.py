@@ -274,8 +274,13 @@ def names_in(what: str, text: str, among: Any) -> list[str]:
     return names
 
 
-def pairs_in(text: str) -> dict[str, str] | None:
+def pairs_in(text: str, what: str = "map", *, several: bool = False) -> dict[str, str] | None:
     """Pairs such as "a=b,c=d" as a mapping; None if empty.
+
+    Args:
+        text: The pairs.
+        what: The option's name, for messages.
+        several: Whether several columns may be the same signal.
 
     Raises:
         UsageError: If they are no pairs, or a name stands twice.
@@ -284,11 +289,11 @@ def pairs_in(text: str) -> dict[str, str] | None:
         return None
     pairs = [part.split("=") for part in text.split(",")]
     if any(len(pair) != 2 for pair in pairs):
-        raise UsageError(f"map {text!r} is not column=signal pairs, comma-separated")
+        raise UsageError(f"{what} {text!r} is not column=signal pairs, comma-separated")
     for side, names in zip(("column", "signal"), zip(*pairs, strict=True), strict=True):
         twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UsageError(f"map {text!r}: {side} {twice!r} stands twice")
+        if twice is not None and not (several and side == "signal"):
+            raise UsageError(f"{what} {text!r}: {side} {twice!r} stands twice")
     return dict(pairs)
 
 

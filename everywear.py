@@ -234,6 +234,99 @@ class Realism(Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inject(Job):
+    """Put the gaps that a watch leaves into complete data, with a reason for each, at a rate that is met or refused.
+
+    Example: everywear inject minutes.csv --scenario natural --rate 0.3 --out gappy.csv --reasons why.csv
+
+    Attributes:
+        source: CSV or Parquet table (a row a minute: timestamp, person if there are several, signals), .npy or .npz
+            array ([rows, signals] or [people, rows, signals]), or dataset folder.
+        out: What is written, of the same kind; must not exist yet.
+        scenario: A named mix of causes, or a single cause; --list names all.
+        rate: Share of the cells that are there to hide; met within a point or refused with how far it goes.
+        severity: In place of a rate: share of the stand-ins' episodes that happen.
+        signals: Of a table, further columns as "column=signal"; of an array, "signal,signal,...", one a column. A
+            signal is one of the 26, or a sensor (PPG, ACC, EDA, TEMP, ALT) for any other quantity of it; "person" and
+            "timestamp" can be named so, too.
+        reasons: File for the reason of every hidden cell: a table like the source's, or .npy codes of an array.
+        start: Local time of an array's first row, such as "2024-03-04 07:45".
+        step_minutes: Minutes from row to row.
+        list: Name the scenarios, and do nothing.
+    """
+
+    source: Positional[Path | None] = None
+    out: Path | None = None
+    scenario: str = "natural"
+    rate: float | None = None
+    severity: float | None = None
+    signals: str = ""
+    reasons: Path | None = None
+    start: str | None = None
+    step_minutes: int = 1
+    list: bool = False
+
+    def do(self) -> Result:
+        """Do the job."""
+        from simulator.injecting import Asked, time_of
+        from simulator.injecting_files import ARRAYS, Request, inject_file
+        from simulator.scenarios import SCENARIOS
+
+        if self.list:
+            return {"scenarios": {name: scenario.about for name, scenario in SCENARIOS.items()}}
+        if self.source is None or self.out is None:
+            raise UsageError(
+                f"inject needs {'a source' if self.source is None else '--out'}; see everywear inject --help"
+            )
+        known("scenario", self.scenario, SCENARIOS)
+        with checked():
+            Asked(SCENARIOS[self.scenario], self.rate, self.severity, step_minutes=self.step_minutes)
+            if self.start is not None:
+                time_of(self.start)
+        signals: Any = [name.strip() for name in self.signals.split(",")] if self.signals else None
+        if self.source.suffix not in ARRAYS:
+            signals = pairs_in(self.signals, "signals", several=True)
+        request = Request(
+            scenario=self.scenario,
+            rate=self.rate,
+            severity=self.severity,
+            seed=self.seed,
+            signals=signals,
+            start=self.start,
+            step_minutes=self.step_minutes,
+        )
+        with stage_bars() as watch:
+            done = inject_file(
+                self.source,
+                self.out,
+                request,
+                reasons=self.reasons,
+                progress=lambda done, people, life: watch("people", done, people, f"stand-in {life} of each"),
+            )
+        shares = {cause: round(count / done.cells, 6) for cause, count in done.by_cause.items()}
+        return {
+            "scenario": self.scenario,
+            "asked": self.rate,
+            "met": round(done.hidden / done.cells, 6),
+            "by_cause": shares,
+            "cells": done.cells,
+            "hidden": done.hidden,
+            "path": str(self.out),
+        } | ({} if self.reasons is None else {"reasons": str(self.reasons)})
+
+    def words(self, result: Result) -> str:
+        """Shares in percent; or the scenarios, a line each."""
+        if "scenarios" in result:
+            return "\n".join(f"{name:<16} {about}" for name, about in result["scenarios"].items())
+        asked = "" if result["asked"] is None else f", {100 * result['asked']:.1f} % asked"
+        causes = [f"  {100 * share:6.2f} %  {cause}" for cause, share in result["by_cause"].items()]
+        head = f"{100 * result['met']:.1f} % of {result['cells']:,} cells hidden{asked}"
+        return "\n".join(
+            [head, *causes, *(f"{name}: {result[name]}" for name in ("path", "reasons") if name in result)]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train(Job):
     """Train a masked autoencoder on a dataset, without privacy.
 
@@ -655,6 +748,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "merge": Merge,
     "import": Import,
     "realism": Realism,
+    "inject": Inject,
     "train": Train,
     "evaluate": Evaluate,
     "federate": Federate,

@@ -45,6 +45,7 @@ class Format:
         vendor: Name of the device in the dataset folder.
         columns: Their column -> "person", "timestamp" or one of the 26 signals. All must be there.
         any_signal: Whether further columns named like a signal are taken.
+        one_person_a_file: Whether a file without a column of persons is one person's, called like the file.
         to_minute: Whether timestamps off the minute grid are moved to the start of their minute; the last row of a
             minute then counts. Otherwise they are refused.
         extra: Further columns that ``clean`` needs.
@@ -55,6 +56,7 @@ class Format:
     vendor: str
     columns: Mapping[str, str]
     any_signal: bool = False
+    one_person_a_file: bool = False
     to_minute: bool = False
     extra: tuple[str, ...] = ()
     clean: Callable[[pd.DataFrame], pd.DataFrame] | None = None
@@ -121,10 +123,11 @@ _RR_COLUMNS: Final = {name: name for name in ("rr_p80", "rr_p20", "rr_median", "
 
 FORMATS: Final[Mapping[str, Format]] = {
     "minutes": Format(
-        about="Columns person, timestamp and any of the 26 signals by their names.",
+        about="Columns person, timestamp and any of the 26 signals by their names; without persons, a person a file.",
         vendor="imported",
         columns={"person": "person", "timestamp": "timestamp"},
         any_signal=True,
+        one_person_a_file=True,
     ),
     "fitabase": Format(
         about="Crowd-sourced Fitabase export (Furberg et al. 2016): heart rate and steps. Filled heart rate is left "
@@ -240,29 +243,36 @@ def _files(source: Path) -> list[Path]:
 
 def _load(path: Path, layout: Format, mapping: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
     """One file with our column names and types, cleaned, and the names of the columns that were not taken."""
-    table = _read(path)
+    table = read_table(path)
+    if layout.one_person_a_file and "person" not in (*table.columns, *mapping.values()):
+        table["person"] = path.stem
     columns = _columns(path, list(table.columns), layout, mapping)
     wanted = [*columns, *layout.extra]
     ignored = [str(column) for column in table.columns if column not in wanted]
     table = table[wanted].rename(columns=columns)
     table["person"] = _persons(path, table["person"])
-    times = _clock_times(path, table["timestamp"])
+    times = clock_times(path, table["timestamp"])
     table["timestamp"] = times.dt.floor("min").astype("datetime64[s]")
     off = (times != table["timestamp"]).to_numpy()
     if off.any() and not layout.to_minute:
         raise DataError(f"{path}, {_row(off)}: timestamp {times[off].iloc[0]} is off the minute grid")
     for theirs, ours in columns.items():
         if ours in INDEX:
-            table[ours] = _numbers(path, theirs, table[ours])
+            table[ours] = numbers(path, theirs, table[ours])
     table = table.iloc[np.argsort(times.to_numpy(), kind="stable")]
     return (layout.clean(table) if layout.clean else table), ignored
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """A Parquet or CSV file, or some of its columns.
+
+    Raises:
+        DataError: If it is neither.
+    """
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, low_memory=False)
+            return pd.read_parquet(path, columns=columns)
+        return pd.read_csv(path, low_memory=False, usecols=columns)
     except (OSError, ValueError, pa.ArrowException) as error:  # pandas' parser errors are ValueErrors
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as a Parquet or CSV table ({reason})") from error
@@ -310,8 +320,12 @@ def _persons(path: Path, column: pd.Series) -> pd.Series:
     return column.astype(str)
 
 
-def _clock_times(path: Path, column: pd.Series) -> pd.Series:
-    """Local clock times, whatever their form."""
+def clock_times(path: Path, column: pd.Series) -> pd.Series:
+    """Local clock times, whatever their form.
+
+    Raises:
+        DataError: If one is none; the message names its row.
+    """
     if pd.api.types.is_numeric_dtype(column):
         raise DataError(f"{path}: timestamps are {column.dtype}, expected local dates and times")
     if isinstance(column.dtype, pd.DatetimeTZDtype):
@@ -326,7 +340,12 @@ def _clock_times(path: Path, column: pd.Series) -> pd.Series:
     return column
 
 
-def _numbers(path: Path, name: str, column: pd.Series) -> pd.Series:
+def numbers(path: Path, name: str, column: pd.Series) -> pd.Series:
+    """A column as float32, NaN where it holds nothing.
+
+    Raises:
+        DataError: If a cell is no number; the message names its row.
+    """
     numbers = pd.to_numeric(column, errors="coerce")
     bad = (numbers.isna() & column.notna()).to_numpy()
     if bad.any():

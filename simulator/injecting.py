@@ -13,7 +13,7 @@ cannot fill is refused.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -32,6 +32,9 @@ from simulator.scenarios import CAUSES, SCENARIOS, Scenario
 from simulator.sensors import found_share
 from simulator.signals import INDEX, MINUTES_PER_DAY, NAMES, SIGNALS, Sensor
 from simulator.vendors import VENDORS, Vendor
+
+Progress = Callable[[int, int, int], object]
+"""Told how many people, of how many, have had which of their stand-ins."""
 
 MOST_LIVES: Final = 12
 """Stand-ins whose gaps are laid over each other before a rate is refused."""
@@ -72,6 +75,35 @@ class Injected:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What is asked of an injection, looked at; fields as ``inject`` has them.
+
+    Raises:
+        ValueError: If one is out of its range.
+    """
+
+    scenario: Scenario
+    rate: float | None = None
+    severity: float | None = None
+    seed: int = 0
+    step_minutes: int = 1
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        rate, severity, step_minutes = self.rate, self.severity, self.step_minutes
+        if rate is not None and severity is not None:
+            raise ValueError(f"{rate=} and {severity=} exclude each other")
+        if rate is not None and not 0.0 < rate < 1.0:
+            raise ValueError(f"{rate=} is not in (0, 1)")
+        if severity is not None and not 0.0 < severity <= 1.0:
+            raise ValueError(f"{severity=} is not in (0, 1]")
+        if not isinstance(step_minutes, int | np.integer):
+            raise ValueError(f"{step_minutes=} is not a whole number of minutes")
+        if not 1 <= step_minutes <= MINUTES_PER_DAY or MINUTES_PER_DAY % step_minutes:
+            raise ValueError(f"{step_minutes=} does not divide a day of {MINUTES_PER_DAY} minutes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sample:
     """One stretch of one person's data: float64 [rows, signals], and when its first row was."""
 
@@ -88,8 +120,9 @@ def inject(
     severity: float | None = None,
     seed: int = 0,
     signals: Sequence[str] | Mapping[Any, str] | None = None,
-    start: datetime | str | None = None,
+    start: datetime | str | Sequence[datetime | str] | None = None,
     step_minutes: int = 1,
+    progress: Progress | None = None,
 ) -> Injected:
     """Hide cells of complete data as a watch would have missed them.
 
@@ -105,9 +138,10 @@ def inject(
         signals: What the columns are: names of the 26 signals, or of a sensor ("PPG", "ACC", "EDA", "TEMP", "ALT") for
             any other quantity of it. A sequence for NumPy; for a table, a mapping from column to name, for columns
             that are not called like a signal.
-        start: Local time of the first row of an array; None: a Monday's midnight, or, for less than a day of rows, a
-            random minute for each person.
+        start: Local time of the first row of an array, or each person's; None: a Monday's midnight, or, for less than
+            a day of rows, a random minute for each person.
         step_minutes: Minutes from row to row.
+        progress: Told of every stand-in's life.
 
     Returns:
         The data with gaps, the mask, and the reasons. Steps among the signals tell when the wearer moved; nights and
@@ -122,23 +156,13 @@ def inject(
     >>> round(spoilt.met, 3), list(spoilt.by_cause), bool(spoilt.mask.any(axis=1).sum() > 60)
     (0.05, ['charging'], True)
     """
-    chosen = _scenario(scenario)
-    if rate is not None and severity is not None:
-        raise ValueError(f"{rate=} and {severity=} exclude each other")
-    if rate is not None and not 0.0 < rate < 1.0:
-        raise ValueError(f"{rate=} is not in (0, 1)")
-    if severity is not None and not 0.0 < severity <= 1.0:
-        raise ValueError(f"{severity=} is not in (0, 1]")
-    if not isinstance(step_minutes, int | np.integer):
-        raise ValueError(f"{step_minutes=} is not a whole number of minutes")
-    if not 1 <= step_minutes <= MINUTES_PER_DAY or MINUTES_PER_DAY % step_minutes:
-        raise ValueError(f"{step_minutes=} does not divide a day of {MINUTES_PER_DAY} minutes")
+    asked = Asked(_scenario(scenario), rate, severity, seed, step_minutes, progress)
     if isinstance(values, pd.DataFrame):
-        return _inject_table(values, chosen, rate, severity, seed, signals, step_minutes)
+        return _inject_table(values, asked, signals)
     cells = _numbers(values, "values")
     names = _array_signals(cells, signals)
     samples = list(_array_samples(cells, start, step_minutes, seed))
-    hidden, reasons, met = _hide(samples, names, chosen, rate, severity, seed, step_minutes)
+    hidden, reasons, met = _hide(samples, names, asked)
     mask, why = np.stack(hidden).reshape(cells.shape), np.stack(reasons).reshape(cells.shape)
     spoilt = np.where(mask, np.nan, cells)
     return _injected(spoilt, mask, why, rate, met, [s.values for s in samples], reasons)
@@ -208,12 +232,18 @@ def _array_signals(values: NDArray[np.float64], signals: Sequence[str] | Mapping
 
 
 def _array_samples(
-    values: NDArray[np.float64], start: datetime | str | None, step_minutes: int, seed: int
+    values: NDArray[np.float64],
+    start: datetime | str | Sequence[datetime | str] | None,
+    step_minutes: int,
+    seed: int,
 ) -> Iterator[_Sample]:
     stack = values if values.ndim == 3 else values[None]
-    began = None if start is None else _time(start)
-    for i, each in enumerate(stack):
-        if began is not None:
+    starts = [start] * len(stack) if start is None or isinstance(start, str | datetime) else list(start)
+    if len(starts) != len(stack):
+        raise DataError(f"values hold {len(stack)} people, start= names the first rows of {len(starts)}")
+    for i, (each, at) in enumerate(zip(stack, starts, strict=True)):
+        if at is not None:
+            began = time_of(at)
             yield _Sample(each, began.date(), began.hour * 60 + began.minute)
         elif len(each) * step_minutes < MINUTES_PER_DAY:
             yield _Sample(each, _MONDAY, int(stream(seed, "inject", "clock", i).integers(MINUTES_PER_DAY)))
@@ -221,7 +251,12 @@ def _array_samples(
             yield _Sample(each, _MONDAY, 0)
 
 
-def _time(start: datetime | str) -> pd.Timestamp:
+def time_of(start: datetime | str) -> pd.Timestamp:
+    """The local time that a word stands for.
+
+    Raises:
+        ValueError: If it stands for none.
+    """
     try:
         time = pd.Timestamp(start)
     except (TypeError, ValueError) as error:
@@ -231,15 +266,7 @@ def _time(start: datetime | str) -> pd.Timestamp:
     return time
 
 
-def _inject_table(
-    table: pd.DataFrame,
-    scenario: Scenario,
-    rate: float | None,
-    severity: float | None,
-    seed: int,
-    signals: Sequence[str] | Mapping[Any, str] | None,
-    step_minutes: int,
-) -> Injected:
+def _inject_table(table: pd.DataFrame, asked: Asked, signals: Sequence[str] | Mapping[Any, str] | None) -> Injected:
     if signals is not None and not isinstance(signals, Mapping):
         raise DataError("signals= of a table is a mapping from its columns to names")
     called: dict[Any, str] = dict(signals or {})
@@ -252,18 +279,18 @@ def _inject_table(
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise DataError(f"column {twice!r} stands twice")
-    pieces = _pieces(table, step_minutes)
+    pieces = _pieces(table, asked.step_minutes)
     cells = np.column_stack([_numbers(table[column], f"column {column!r}") for column in columns])
     samples = [_Sample(cells[rows], began.date(), began.hour * 60 + began.minute) for rows, began in pieces]
     names = [called.get(column, column) for column in columns]
-    hidden, codes, met = _hide(samples, names, scenario, rate, severity, seed, step_minutes)
+    hidden, codes, met = _hide(samples, names, asked)
     mask, why = np.zeros(cells.shape, dtype=np.bool_), np.zeros(cells.shape, dtype=np.uint8)
     for (rows, _), each, code in zip(pieces, hidden, codes, strict=True):
         mask[rows], why[rows] = each, code
     spoilt = table.copy()
     spoilt[columns] = np.where(mask, np.nan, cells)
     hides, causes = (pd.DataFrame(part, index=table.index, columns=columns) for part in (mask, why))
-    return _injected(spoilt, hides, causes, rate, met, [s.values for s in samples], codes)
+    return _injected(spoilt, hides, causes, asked.rate, met, [s.values for s in samples], codes)
 
 
 def _pieces(table: pd.DataFrame, step_minutes: int) -> list[tuple[NDArray[np.intp], pd.Timestamp]]:
@@ -296,15 +323,10 @@ def _pieces(table: pd.DataFrame, step_minutes: int) -> list[tuple[NDArray[np.int
 
 
 def _hide(
-    samples: list[_Sample],
-    names: Sequence[str],
-    scenario: Scenario,
-    rate: float | None,
-    severity: float | None,
-    seed: int,
-    step_minutes: int,
+    samples: list[_Sample], names: Sequence[str], asked: Asked
 ) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.uint8]], float]:
     """Which cells go, and why; and which share that is."""
+    scenario, rate = asked.scenario, asked.rate
     rows = _rows_of(names)
     there = [np.isfinite(sample.values) for sample in samples]
     cells = sum(int(each.sum()) for each in there)
@@ -314,16 +336,19 @@ def _hide(
     reasons = [np.zeros(sample.values.shape, dtype=np.uint8) for sample in samples]
     for life in range(MOST_LIVES if rate is not None else 1):
         for i, sample in enumerate(samples):
-            order, why = _episodes(sample, rows, scenario, stand_in=(seed, i, life), step_minutes=step_minutes)
+            stand_in = (asked.seed, i, life)
+            order, why = _episodes(sample, rows, scenario, stand_in=stand_in, step_minutes=asked.step_minutes)
             new = (order < np.inf) & (orders[i] == np.inf)
             orders[i][new], reasons[i][new] = life + order[new], why[new]
+            if asked.progress is not None:
+                asked.progress(i + 1, len(samples), life + 1)
         if (
             rate is not None
             and sum(int(((o < np.inf) & t).sum()) for o, t in zip(orders, there, strict=True)) >= rate * cells
         ):
             break
     if rate is None:
-        last = 1.0 if severity is None else severity
+        last = 1.0 if asked.severity is None else asked.severity
         hidden = [(order < last) & here for order, here in zip(orders, there, strict=True)]
     else:
         pick = _whole_sensors if scenario.causes == _ABSENCE else _first_cells

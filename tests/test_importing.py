@@ -189,11 +189,18 @@ def test_spot_measurements_go_into_their_minute(tmp_path: Path) -> None:
     assert report.dropped_rows == 1
 
 
+def test_a_file_without_persons_is_one_person_s(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("ann", "bob"):
+        stored(minutes(2, heart_rate=60.0).drop(columns="person"), tmp_path / "in", f"{name}.csv")
+    iterator, people, _ = import_minutes(tmp_path / "in")
+    assert list(people["person"]) == [recording.person for recording in iterator] == ["ann", "bob"]
+
+
 # ------------------------------------------------------------------------------------------------ what is refused
 
 GOOD = minutes(3, heart_rate=[60.0, 61.0, 62.0])
 REFUSED: dict[str, tuple[pd.DataFrame, str]] = {
-    "no person": (GOOD.drop(columns="person"), r"in.csv: no column 'person'; found timestamp, heart_rate"),
     "no timestamp": (GOOD.drop(columns="timestamp"), r"no column 'timestamp'; found person"),
     "no signal": (GOOD.rename(columns={"heart_rate": "hr"}), r"no column is one of the 26 signals; found .*hr"),
     "null person": (GOOD.assign(person=pd.Series(["a", None, "a"])), r"row 2 below the header: no person"),
