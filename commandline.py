@@ -274,6 +274,18 @@ def names_in(what: str, text: str, among: Any) -> list[str]:
     return names
 
 
+def numbers_in(what: str, text: str) -> list[float]:
+    """Numbers separated by commas.
+
+    Raises:
+        UsageError: If one is none.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{what} {text!r}: expected numbers, comma-separated") from error
+
+
 def pairs_in(text: str, what: str = "map", *, several: bool = False) -> dict[str, str] | None:
     """Pairs such as "a=b,c=d" as a mapping; None if empty.
 

@@ -32,6 +32,7 @@ try:
         in_words,
         known,
         names_in,
+        numbers_in,
         pairs_in,
         plain,
         progress_bar,
@@ -609,6 +610,166 @@ class Evaluate(Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Robustness(Job):
+    """Score imputers where a watch leaves gaps, beside random masks: table and figure. Goes on where it stopped.
+
+    Example: everywear robustness minutes.csv --signals "pulse=heart_rate" --methods mean,linear,mice --out runs/mine
+
+    Attributes:
+        data: Dataset folder, or your own CSV or Parquet table: a row a minute with timestamp (local clock), person if
+            there are several, and signals. Gaps are put into what it holds; of simulated people, whose truth is kept,
+            their own gaps are scored, too.
+        out: Folder for records, table, figure; of the same data and seed, more methods and scenarios are added.
+        model: A model folder, scored as "model"; people whom it was trained on are left out.
+        methods: Comma-separated: mean, nearest, last, linear, kernel, mice, knn; with PyPOTS also saits, brits.
+        scenarios: Comma-separated; everywear inject --list names them.
+        severities: Comma-separated shares, in (0, 1], of the scenarios' episodes that happen.
+        learn: Dataset folder that networks (saits, brits) learn from; without it, half of the people, or days, are.
+        days_per_person: Days of each person, at most; people's first ones.
+        signals: Of a table, further columns as "column=signal", comma-separated.
+        classify: Of a dataset folder, comma-separated: sex, exercise. Two classifiers tell it from whole days, and then
+            without each sensor and part of the day, and on each device that they never saw.
+    """
+
+    goes_on: ClassVar[bool] = True
+
+    data: Positional[Path]
+    out: Path
+    model: Path | None = None
+    methods: str = "mean,linear,kernel,mice"
+    scenarios: str = "natural,nights_off,daily_charger,sparse_firmware"
+    severities: str = "1"
+    learn: Path | None = None
+    days_per_person: int = 7
+    signals: str = ""
+    classify: str = ""
+
+    def do(self) -> Result:
+        """Do the job."""
+        from federated.study.records import Records
+        from model.evaluation.imputers import METHODS
+        from model.evaluation.robustness import Piece, Worn, cases, piece_key, pieces, write_tables
+        from model.evaluation.robustness import Robustness as Found
+        from model.evaluation.robustness_figure import draw_robustness
+        from model.evaluation.ablation import TASKS
+        from simulator.scenarios import SCENARIOS
+
+        tasks = names_in("classification", self.classify, TASKS) if self.classify else []
+        names = names_in("method", self.methods, METHODS)
+        scenarios = names_in("scenario", self.scenarios, SCENARIOS)
+        severities = numbers_in("severities", self.severities)
+        at_least_one(days_per_person=self.days_per_person)
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"{self.out}: is a file, expected a folder")
+        if tasks and not (self.data / "dataset.json").is_file():
+            raise UsageError(
+                f"--classify needs a dataset folder, whose people and diary hold the labels; found {self.data}"
+            )
+        normaliser, judged, makers, identity = self._sides(names)
+        worn = Worn.of(judged, normaliser)
+        with checked():
+            chosen = cases(worn, scenarios, severities)
+        self.out.mkdir(parents=True, exist_ok=True)
+        records = Records(self.out / "records.jsonl", identity, self.seed)
+        if any(record.experiment != identity for record in records):
+            raise UsageError(f"{self.out} holds what was found on other data, people or model; expected another folder")
+        done = {record.key for record in records if record.kind == "robustness"}
+        begun = time.monotonic()
+        with progress_bar("scores", len(chosen) * len(makers)) as bar:
+            for piece in pieces(makers, worn, chosen, self.seed, done, bar):
+                records.add("robustness", piece.key, piece.as_json(), time.monotonic() - begun)
+                begun = time.monotonic()
+            bar(len(chosen) * len(makers))
+        order = {piece_key(case, name): None for case in chosen for name in makers}
+        by_key = {record.key: record.content for record in records if record.kind == "robustness"}
+        found = Found(tuple(Piece.from_json(by_key[key]) for key in order), self.seed)
+        write_tables(found, self.out)
+        draw_robustness(found, self.out / "robustness.png")
+        overall = [dataclasses.asdict(row) for row in found.rows() if row.signal == "all"]
+        agreements = [dataclasses.asdict(agreement) for agreement in found.agreements()]
+        people = len(set(worn.days.person))
+        return {
+            "people": people,
+            "days": len(worn.days),
+            "rows": overall,
+            "rankings": agreements,
+            "path": str(self.out),
+        }
+
+    def words(self, result: Result) -> str:
+        """The table over all signals."""
+        tables = [(self.out / "robustness.txt").read_text()]
+        if self.classify:
+            tables.append((self.out / "ablation.txt").read_text())
+        head = f"{result['people']} people, {result['days']} days"
+        return "\n".join([*tables, f"{head}; by signal, and the figure: {result['path']}"])
+
+    def _ablate(self, tasks: Sequence[str], records: Any, judged: Sequence[Any]) -> list[dict[str, Any]]:
+        """What is lost without sensors, parts of the day and devices; recorded, and written as a table."""
+        from model.evaluation.ablation import Row, ablate, classifiers, gather, summary
+        from simulator.dataset import open_dataset
+        from simulator.files import write_whole
+
+        makers = classifiers(self.seed)
+        keys = {(task, name): f"{task}, {name}" for task in tasks for name in makers}
+        with progress_bar("classifiers", len(keys)) as bar:
+            for number, ((task, name), key) in enumerate(keys.items()):
+                bar(number, key)
+                if not records.has("ablation", key):
+                    begun = time.monotonic()
+                    examples = gather(judged, open_dataset(self.data).people, task)
+                    rows = ablate(makers[name], name, examples, task, self.seed)
+                    records.add(
+                        "ablation", key, {"rows": [dataclasses.asdict(row) for row in rows]}, time.monotonic() - begun
+                    )
+            bar(len(keys))
+        found = {record.key: record.content["rows"] for record in records if record.kind == "ablation"}
+        every = [row for key in keys.values() for row in found[key]]
+        write_whole(self.out / "ablation.txt", f"{summary([Row(**row) for row in every])}\n".encode())
+        return every
+
+    def _sides(self, names: Sequence[str]) -> tuple[Any, Any, dict[str, Callable[[], Any]], str]:
+        """Constants, days to be judged on, what makes each method, and a hash of all that decides what is found."""
+        from model.evaluation.imputers import LEARNED, METHODS, Autoencoder, Learning
+        from model.evaluation.robustness import Worn
+        from model.evaluation.robustness_data import digest, first_days, halves, without
+        from model.training import load_model
+        from model.windows import Normaliser
+
+        days = self.days_per_person
+        judged = first_days(self.data, days, pairs_in(self.signals, "signals"))
+        learn = [] if self.learn is None else first_days(self.learn, days)
+        if self.learn is not None:
+            judged = without(judged, learn)
+            if not judged:
+                raise UsageError(f"{self.learn} holds everybody in {self.data}; expected other people to learn from")
+        elif set(names) & set(LEARNED):
+            learn, judged = halves(judged, self.seed)
+        trained, normaliser = None, Normaliser.fit(learn or judged)
+        if self.model is not None:
+            trained, normaliser = load_model(self.model)
+            if (self.data / "dataset.json").is_file():
+                from simulator.dataset import open_dataset
+
+                others = set(strangers(open_dataset(self.data), self.model).people["person"])
+                judged = [recording for recording in judged if recording.person in others]
+        learning = None
+        if learn:
+            source = Worn.of(learn, normaliser).days
+            learning = Learning(source.values, source.observed, self.seed)
+
+        def maker(name: str) -> Callable[[], Any]:
+            return lambda: METHODS[name](learning, self.seed)
+
+        makers: dict[str, Callable[[], Any]] = {name: maker(name) for name in names}
+        if trained is not None:
+            makers["model"] = lambda: Autoencoder(trained)
+        weights = None if self.model is None else (self.model / "model.safetensors").read_bytes()
+        identity = digest(normaliser, self.seed, weights, days=[*judged, *learn])
+        return normaliser, judged, makers, identity
+
+
+@dataclass(frozen=True, kw_only=True)
 class Federate(Job):
     """Run an experiment: warm start, private rounds over makers, score, report. Goes on where it stopped.
 
@@ -751,6 +912,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "inject": Inject,
     "train": Train,
     "evaluate": Evaluate,
+    "robustness": Robustness,
     "federate": Federate,
     "budget": Budget,
     "report": Report,

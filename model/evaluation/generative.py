@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.baselines import FILLS, Values, diurnal, usual_course
-from model.evaluation.metrics import Errors, errors
+from model.evaluation.metrics import Errors, errors, pair
 from model.masking import Grid, Places, random_places, stretch
 from model.windows import Days
 from simulator.randomness import stream
@@ -254,28 +254,19 @@ def reconstruct(model: MaskedAutoencoder, days: Days, windows: NDArray[np.int64]
 def _rows(task: Task, by_method: Mapping[str, Errors], seed: int) -> Iterator[Row]:
     reference = by_method[REFERENCE]
     for method, error in by_method.items():
-        mae, mse, interval = error.mae(), error.mse(), error.mse_intervals(seed)
         saving, saving_interval = error.saving(reference), error.saving_intervals(reference, seed)
-        cells, people = error.cells.sum(0), (error.cells > 0).sum(0)
-        for i, signal in enumerate((*NAMES, "all")):
-            if not np.isfinite(mse[i]):
-                continue
-            whole = signal == "all"
+        for score in error.scores(seed):
+            i = score.place
             yield Row(
                 task=task.kind,
                 horizon=task.horizon,
-                signal=signal,
+                signal=(*NAMES, "all")[i],
                 method=method,
-                mae=float(mae[i]),
-                mse=float(mse[i]),
-                interval=_pair(interval[:, i]),
+                mae=score.mae,
+                mse=score.mse,
+                interval=score.interval,
                 saving=float(saving[i]) if np.isfinite(saving[i]) else None,
-                saving_interval=_pair(saving_interval[:, i]),
-                n=int(cells.sum() if whole else cells[i]),
-                people=int((error.cells.sum(1) > 0).sum() if whole else people[i]),
+                saving_interval=pair(saving_interval[:, i]),
+                n=score.n,
+                people=score.people,
             )
-
-
-def _pair(bounds: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Bounds as plain numbers; None where there are none."""
-    return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None

@@ -5,7 +5,7 @@ people) and its bootstrap come from the same small table. "All signals" is the p
 LSM-1 Table 3(a).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,27 @@ Floats = NDArray[np.float64]
 RESAMPLES: Final = 500
 COVERAGE: Final = 0.95
 LEAST_PEOPLE: Final = 2  # below, there is no spread over people to speak of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a method's errors in one signal, or in all, come to.
+
+    Attributes:
+        place: Place of the signal; the number of signals for all of them.
+        mae: Mean absolute error, z.
+        mse: Mean squared error, z^2.
+        interval: 95 % bootstrap interval of ``mse`` over people; None where there are too few.
+        n: Cells scored.
+        people: People they come from.
+    """
+
+    place: int
+    mae: float
+    mse: float
+    interval: tuple[float, float] | None
+    n: int
+    people: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +66,21 @@ class Errors:
     def mse_intervals(self, seed: int) -> Floats:
         """Bootstrap interval over people of ``mse``: [2, signals + 1]; NaN where fewer than two people were scored."""
         return self._where_people(_interval(self._resampled(seed)))
+
+    def scores(self, seed: int) -> Iterator[Score]:
+        """Of each signal that was scored, then of all."""
+        mae, mse, interval = self.mae(), self.mse(), self.mse_intervals(seed)
+        cells, people = self.cells.sum(0), (self.cells > 0).sum(0)
+        for place in np.flatnonzero(np.isfinite(mse)).tolist():
+            whole = place == len(cells)
+            yield Score(
+                place=place,
+                mae=float(mae[place]),
+                mse=float(mse[place]),
+                interval=pair(interval[:, place]),
+                n=int(cells.sum() if whole else cells[place]),
+                people=int((self.cells.sum(1) > 0).sum() if whole else people[place]),
+            )
 
     def saving(self, other: "Errors") -> Floats:
         """1 - mse / other's mse: [signals + 1]; NaN where the other makes no error."""
@@ -78,6 +114,39 @@ def errors(
         np.add.at(total, row, by_window)
         sums.append(total)
     return Errors(*sums)
+
+
+def rank_agreement(
+    one: Sequence[Errors], other: Sequence[Errors], seed: int
+) -> tuple[float, tuple[float, float] | None]:
+    """Kendall's tau-b between two rankings of the same methods by their error over all signals.
+
+    Args:
+        one: Errors of each method in one setting.
+        other: Of the same methods, and the same people, in another.
+        seed: Of the resampled people.
+
+    Returns:
+        The tau, 1 where both rank alike and NaN where a setting ranks nothing, and its 95 % bootstrap interval over
+        people.
+    """
+    found = _tau(np.stack([e.mse()[-1:] for e in one], -1), np.stack([e.mse()[-1:] for e in other], -1))[0]
+    a, b = (np.stack([e._resampled(seed)[:, -1] for e in errors], axis=-1) for errors in (one, other))
+    bounds = one[0]._where_people(np.repeat(_interval(_tau(a, b)[:, None]), one[0].cells.shape[1] + 1, axis=1))
+    return float(found), pair(bounds[:, -1])
+
+
+def _tau(one: Floats, other: Floats) -> Floats:
+    """Kendall's tau-b of rows [n, methods]: [n]."""
+    i, j = np.triu_indices(one.shape[1], 1)
+    a, b = (np.sign(each[:, i] - each[:, j]) for each in (one, other))
+    scale = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    return np.asarray(np.divide((a * b).sum(1), scale, out=np.full(len(a), np.nan), where=scale > 0))
+
+
+def pair(bounds: Floats) -> tuple[float, float] | None:
+    """Bounds as plain numbers; None where there are none."""
+    return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None
 
 
 def _means(total: Floats, cells: Floats) -> Floats:
