@@ -647,11 +647,11 @@ class Robustness(Job):
     def do(self) -> Result:
         """Do the job."""
         from federated.study.records import Records
+        from model.evaluation.ablation import TASKS
         from model.evaluation.imputers import METHODS
         from model.evaluation.robustness import Piece, Worn, cases, piece_key, pieces, write_tables
         from model.evaluation.robustness import Robustness as Found
         from model.evaluation.robustness_figure import draw_robustness
-        from model.evaluation.ablation import TASKS
         from simulator.scenarios import SCENARIOS
 
         tasks = names_in("classification", self.classify, TASKS) if self.classify else []
@@ -730,12 +730,14 @@ class Robustness(Job):
 
     def _sides(self, names: Sequence[str]) -> tuple[Any, Any, dict[str, Callable[[], Any]], str]:
         """Constants, days to be judged on, what makes each method, and a hash of all that decides what is found."""
-        from model.evaluation.imputers import LEARNED, METHODS, Autoencoder, Learning
+        from model.evaluation.imputers import LEARNED, METHODS, Autoencoder, Learning, pypots_networks
         from model.evaluation.robustness import Worn
         from model.evaluation.robustness_data import digest, first_days, halves, without
         from model.training import load_model
         from model.windows import Normaliser
 
+        if set(names) & set(LEARNED):
+            pypots_networks()
         days = self.days_per_person
         judged = first_days(self.data, days, pairs_in(self.signals, "signals"))
         learn = [] if self.learn is None else first_days(self.learn, days)

@@ -251,7 +251,7 @@ def knn(seed: int = 0) -> Imputer:
     return ByMinute(lambda: KNNImputer(keep_empty_features=True), NEIGHBOUR_MINUTES, seed)
 
 
-def _pypots() -> Any:
+def pypots_networks() -> Any:
     """``pypots.imputation``.
 
     Raises:
@@ -267,11 +267,11 @@ def _pypots() -> Any:
 
 def _saits(learning: Learning | None) -> Imputer:
     size = {"n_layers": 2, "d_model": 64, "n_heads": 2, "d_k": 32, "d_v": 32, "d_ffn": 128}
-    return ByWindow.fitted(_pypots().SAITS, learning, **size)
+    return ByWindow.fitted(pypots_networks().SAITS, learning, **size)
 
 
 def _brits(learning: Learning | None) -> Imputer:
-    return ByWindow.fitted(_pypots().BRITS, learning, rnn_hidden_size=64)
+    return ByWindow.fitted(pypots_networks().BRITS, learning, rnn_hidden_size=64)
 
 
 METHODS: Final[Mapping[str, Callable[[Learning | None, int], Imputer]]] = MappingProxyType(
