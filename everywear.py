@@ -687,12 +687,15 @@ class Robustness(Job):
         draw_robustness(found, self.out / "robustness.png")
         overall = [dataclasses.asdict(row) for row in found.rows() if row.signal == "all"]
         agreements = [dataclasses.asdict(agreement) for agreement in found.agreements()]
-        people = len(set(worn.days.person))
+        people, days = len({r.person for r in judged}), len({(r.person, r.day) for r in judged})
+        lives = len(set(worn.days.person))
         return {
             "people": people,
-            "days": len(worn.days),
+            "days": days,
+            "lives": lives,
             "rows": overall,
             "rankings": agreements,
+            "removed": self._ablate(tasks, records, judged) if tasks else [],
             "path": str(self.out),
         }
 
@@ -701,7 +704,9 @@ class Robustness(Job):
         tables = [(self.out / "robustness.txt").read_text()]
         if self.classify:
             tables.append((self.out / "ablation.txt").read_text())
-        head = f"{result['people']} people, {result['days']} days"
+        head = f"people: {result['people']}, days: {result['days']}"
+        if result["lives"] > result["people"]:
+            head += f", lived through by {result['lives']} stand-ins"
         return "\n".join([*tables, f"{head}; by signal, and the figure: {result['path']}"])
 
     def _ablate(self, tasks: Sequence[str], records: Any, judged: Sequence[Any]) -> list[dict[str, Any]]:

@@ -143,6 +143,7 @@ def test_days_are_gathered_with_their_labels_and_the_judge_s_features() -> None:
 @pytest.mark.parametrize("name", classifiers(0))
 def test_the_two_classifiers_take_gaps(name: str) -> None:
     data = examples()
+    data.features[:, :, 0, INDEX["steps"]] = data.features[:, [3], 0, INDEX["steps"]]  # all day long
     data.features[stream(1).random(data.features.shape) < 0.05] = np.nan
     data.features[..., INDEX["scl"]] = np.nan
     made: Classifier = classifiers(0)[name]()

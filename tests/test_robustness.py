@@ -398,6 +398,27 @@ def test_a_stranger_s_table_becomes_a_table_and_a_figure_and_goes_on(
     assert "holds what was found on other data" in capsys.readouterr().err
 
 
+def test_simulated_people_s_own_gaps_a_model_and_classifiers_are_scored(tmp_path: Path, capsys: Said) -> None:
+    people, model, out = tmp_path / "people", tmp_path / "model", tmp_path / "out"
+    for command in (
+        f"simulate --people 12 --days 2 --population lsm2 --seed 4 --out {people}",
+        f"train {people} --out {model} --steps 2 --batch-windows 4",
+    ):
+        assert everywear.main(command.split()) == 0
+    trained_on = set(json.loads((model / "model.json").read_text())["made_by"]["people"])
+    more = tmp_path / "more"
+    assert everywear.main(f"simulate --people 20 --days 2 --population lsm2 --seed 4 --out {more}".split()) == 0
+    capsys.readouterr()
+    command = f"robustness {more} --model {model} --methods mean --scenarios off_wrist --classify exercise --out {out}"
+    assert everywear.main([*command.split(), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["people"] <= 20 - len(trained_on)
+    assert {row["method"] for row in said["rows"]} == {"mean", "model"}
+    assert {AS_WORN, "off_wrist"} <= {row["scenario"] for row in said["rows"]}
+    assert {"nothing", "ACC", "night"} <= {row["removed"] for row in said["removed"]}
+    assert {row["task"] for row in said["removed"]} == {"exercise"}
+
+
 REFUSED = {
     "MISSING --out OUT": "MISSING: no such file or folder",
     "OWN --out OUT --methods guess": "method 'guess' is unknown",

@@ -266,7 +266,7 @@ def pypots_networks() -> Any:
 
 
 def _saits(learning: Learning | None) -> Imputer:
-    size = {"n_layers": 2, "d_model": 64, "n_heads": 2, "d_k": 32, "d_v": 32, "d_ffn": 128}
+    size = {"n_layers": 1, "d_model": 64, "n_heads": 2, "d_k": 32, "d_v": 32, "d_ffn": 128}
     return ByWindow.fitted(pypots_networks().SAITS, learning, **size)
 
 

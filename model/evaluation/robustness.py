@@ -129,7 +129,7 @@ class Masked:
 
 
 def cases(worn: Worn, scenarios: Sequence[str], severities: Sequence[float]) -> list[Case]:
-    """Every scenario at every severity in every pattern; then, if the truth is known, the data's own gaps.
+    """The data's own gaps, if their truth is known; then every scenario at every severity in every pattern.
 
     Raises:
         ValueError: If a scenario is unknown or a severity is not in (0, 1].
@@ -140,19 +140,19 @@ def cases(worn: Worn, scenarios: Sequence[str], severities: Sequence[float]) -> 
     for severity in severities:
         if not 0.0 < severity <= 1.0:
             raise ValueError(f"{severity=} is not in (0, 1]")
-    chosen = [
+    own: list[Case] = []
+    if worn.truth is not None:
+        absent = worn.reason == Reason.SENSOR_ABSENT
+        if (~worn.days.observed & ~absent).any():
+            own += [Case(scenario=AS_WORN, severity=None, pattern=pattern) for pattern in PATTERNS]
+        if absent.any():
+            own.append(Case(scenario=SENSORS_ABSENT, severity=None, pattern="gaps"))
+    return own + [
         Case(scenario=scenario, severity=severity, pattern=pattern)
         for scenario in scenarios
         for severity in severities
         for pattern in PATTERNS
     ]
-    if worn.truth is not None:
-        absent = worn.reason == Reason.SENSOR_ABSENT
-        if (~worn.days.observed & ~absent).any():
-            chosen += [Case(scenario=AS_WORN, severity=None, pattern=pattern) for pattern in PATTERNS]
-        if absent.any():
-            chosen.append(Case(scenario=SENSORS_ABSENT, severity=None, pattern="gaps"))
-    return chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)

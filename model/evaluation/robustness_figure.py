@@ -28,10 +28,10 @@ def draw_robustness(found: Robustness, path: Path) -> None:
     rows = [row for row in found.rows() if row.signal == "all" and row.ratio is not None]
     settings = list(dict.fromkeys((row.scenario, row.severity) for row in rows))
     agreements = {(a.scenario, a.severity): a for a in found.agreements() if a.pattern == "gaps"}
-    columns = min(_COLUMNS, len(settings))
+    columns = 2 if len(settings) in (2, 4) else min(_COLUMNS, len(settings))
     lines = math.ceil(len(settings) / columns)
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(1.2 + 3.4 * columns, 1.0 + lines * (0.9 + 0.34 * len(found.methods))), dpi=110)
+        figure = Figure(figsize=(1.2 + 3.9 * columns, 1.0 + lines * (0.9 + 0.34 * len(found.methods))), dpi=110)
         axes = figure.subplots(lines, columns, sharey=True, sharex=True, squeeze=False).ravel()
         for i, setting in enumerate(settings):
             mine = [row for row in rows if (row.scenario, row.severity) == setting]
@@ -41,7 +41,7 @@ def draw_robustness(found: Robustness, path: Path) -> None:
             rest.set_visible(False)
         for i in range(len(settings)):
             if i + columns >= len(settings):
-                axes[i].set_xlabel("mean squared error in hidden cells, z")
+                axes[i].set_xlabel("mean squared error in hidden cells, z units squared")
                 axes[i].tick_params(labelbottom=True)
         handles = [
             mpl.lines.Line2D([], [], color=_LOOKS[p][0], marker=_LOOKS[p][1], linestyle="", label=_WORDS[p])
@@ -67,8 +67,8 @@ def _panel(axes: Axes, rows: list[Row], methods: list[str], agreement: Agreement
     axes.grid(axis="x", color="#e5e7eb", linewidth=0.8)
     axes.set_axisbelow(True)
     first = rows[0]
-    name = first.scenario.replace("_", " ") if first.severity is None else f"{first.scenario}, {first.severity:.0%}"
+    name = first.scenario.replace("_", " ") + ("" if first.severity is None else f" (severity {first.severity:g})")
     told = f"{first.rate:.0%} of cells hidden"
     if agreement is not None and agreement.tau is not None:
-        told += f"; order: tau {agreement.tau:.2f}"
+        told += f"; methods ranked as in random cells: tau {agreement.tau:.2f}"
     axes.set_title(f"{name}\n{told}", loc="left", fontsize=9)
