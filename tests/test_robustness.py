@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from model.autoencoder import Architecture, MaskedAutoencoder
 from model.evaluation import robustness
 from model.evaluation.baselines import Known, Values, mean
 from model.evaluation.imputers import LEARNED, METHODS, Autoencoder, ByMinute, Learning, SimpleFill, mice
-from model.evaluation.metrics import Errors, rank_agreement
+from model.evaluation.metrics import Errors, errors, rank_agreement
 from model.evaluation.robustness import (
     AS_WORN,
     LEAST_LIVES,
@@ -150,6 +151,44 @@ def test_a_watch_takes_everything_together_and_random_cells_do_not(worn: Worn) -
     for hidden, together in ((gaps, True), (cells, False)):
         some, all_ = (f(hidden.hidden[:, accelerometer], axis=1).sum() for f in (np.any, np.all))
         assert (all_ / some > 0.9) == together
+
+
+def counts_observed_cells(patch: pytest.MonkeyPatch) -> None:
+    everything = np.ones((1, N_SIGNALS, MINUTES_PER_DAY), bool)
+    patch.setattr(robustness, "errors", lambda truth, filled, _, person: errors(truth, filled, everything, person))
+
+
+def shows_the_answer(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(robustness, "Masked", lambda _, known, hidden, target: Masked(target, known, hidden, target))
+
+
+def scatters_anywhere(patch: pytest.MonkeyPatch) -> None:
+    def scatter(eligible: Known, wanted: NDArray[np.int64], patch: int, rng: np.random.Generator) -> Known:
+        return np.asarray(eligible & (rng.random(eligible.shape) < wanted.sum() / eligible.sum()))
+
+    patch.setattr(robustness, "_scatter", scatter)
+
+
+@pytest.mark.parametrize(
+    ("plant", "test"),
+    [
+        (counts_observed_cells, lambda worn: test_what_a_method_says_of_other_cells_is_not_counted(worn)),
+        (counts_observed_cells, lambda worn: test_the_score_is_that_of_a_slow_loop_over_hidden_cells(worn, "cells")),
+        (shows_the_answer, lambda worn: test_no_method_is_shown_what_it_is_asked_for(worn, AS_WORN, "cells")),
+        (scatters_anywhere, lambda worn: test_random_twins_hide_as_many_cells_of_every_signal(worn, "natural")),
+    ],
+    ids=["counted", "counted, slowly", "shown", "scattered"],
+)
+def test_a_planted_fault_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None],
+    test: Callable[[Worn], None],
+    worn: Worn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    test(worn)
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        test(worn)
 
 
 def test_a_method_that_keeps_silent_is_refused(worn: Worn) -> None:

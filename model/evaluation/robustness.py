@@ -307,7 +307,7 @@ def pieces(
         rate = float(masked.hidden.sum() / (masked.hidden | masked.known).sum())
         for name in missing:
             if progress is not None:
-                fitting = "" if name in ready else ", made"
+                fitting = "" if name in ready else ", made for it"
                 progress(
                     number * len(methods) + list(methods).index(name),
                     f"{case.setting}, {case.pattern}: {name}{fitting}",
