@@ -120,7 +120,7 @@ class ByMinute:
 
     It is fitted on the very days that it fills, as is usual with these: what is hidden there stays hidden. Fitted on
     other people's days it failed in random masks (mean squared error 1.8 in place of 0.3), since watches had never
-    shown it a minute with every second signal missing.
+    shown it minutes with cells missing here and there.
 
     Attributes:
         make: Makes an unfitted transformer.
