@@ -8,11 +8,14 @@ day or worker changes nobody.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from simulator.clock import changes, rewrite
+from simulator.faults import linger
 from simulator.missingness import find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
@@ -21,6 +24,7 @@ from simulator.routine import Routine, live, live_through
 from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
+from simulator.wearing import installed, wear_key
 
 MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
 _OBSERVED: Final = int(Reason.OBSERVED)  # a plain number, which stays a byte beside bytes; an enum widens them
@@ -129,10 +133,14 @@ class Cohort:
                 yield recording
 
     def _record(self, person: Person, vendor: Vendor, routine: Routine, day: int) -> Recording:
+        today, key = self.start + timedelta(days=day), wear_key(person)
+        vendor = installed(person, vendor, today, key)
         latent = embody(person, routine, day)
         values = measure(person, vendor, routine, latent, day)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)
+        faults = linger(person, vendor, values, reason, day)
         take_off(values, reason)
+        faults += rewrite(reason, changes(person, self.population.summer_time, today, day, key))
         observed = reason == _OBSERVED
         values[~observed] = 0.0
         for array in (values, latent.truth):
@@ -141,10 +149,10 @@ class Cohort:
             person=self.person_id(person.index - self.first_person),
             vendor=vendor.name,
             day=day,
-            date=self.start + timedelta(days=day),
+            date=today,
             values=values,
             observed=observed,
             reason=reason,
             truth=latent.truth if self.with_truth else None,
-            events=routine.events,
+            events=tuple(sorted((*routine.events, *faults), key=itemgetter(2, 3, 0))) if faults else routine.events,
         )

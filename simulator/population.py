@@ -27,14 +27,24 @@ from simulator.traits import (
     draw_habits,
     draw_heart,
     draw_manners,
+    draw_wear,
     drawn,
     pick,
 )
 from simulator.vendors import VENDORS, Vendor
-from simulator.wearing import draw_wear
 
 SEX_SHARES: Final = {"female": 0.671, "male": 0.326, "not_specified": 0.003}  # LSM-1 Table 2(a)
 AGE_SHARES: Final = {"18-39": 0.337, "40-59": 0.458, "60-79": 0.196, "80-94": 0.009}  # LSM-1 Table 2(a); 94: judgement
+SKIN_TONE_SHARES: Final = {  # of Fitzpatrick types; US: I and II 35 %, III 48 % (StatPearls NBK557626); rest: judgement
+    "I": 0.08,
+    "II": 0.27,
+    "III": 0.48,
+    "IV": 0.09,
+    "V": 0.05,
+    "VI": 0.03,
+}
+SUMMER_TIME: Final = ("none", "us", "eu")
+"""By whose rule clocks are put forward in spring; see ``simulator.clock``."""
 WORK: Final = ("none", "office", "feet", "shift", "night", "student")
 """What people do for a living: shops and wards (feet), rotating shifts, permanent nights, classes."""
 
@@ -93,12 +103,14 @@ class Person:
     off_wrist_minutes: float = 45.0  # median length of taking it off
     unworn_days: float = 0.03  # probability that a day is not worn at all
     forgetful: float = 0.1  # probability that a due charge is forgotten, or the watch left at home in a morning
-    charge_phase: float = 0.0  # where in its charging cycle the battery stands on day 0, in [0, 1)
+    always_on_display: bool = False  # leaves the display on where there is one that can be
     loose_fit: float = 0.0  # share of time in which the strap is too loose
     weeks_off_per_year: float = 0.0  # expected times the watch rests for one to four weeks
     phone_away_per_year: float = 0.0  # expected times the watch meets no phone for days
     quits_per_year: float = 0.0  # hazard of never wearing the watch again
     wear_and_tear: float = 1.0  # factor on how often a sensor of the watch breaks
+    skin_tone: int = 3  # Fitzpatrick type, 1 (always burns) to 6
+    journeys_per_year: float = 0.0  # expected journeys to other time zones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +137,8 @@ class Population:
         worn_nights_factor: On the odds of wearing the watch in a night.
         off_wrist_factor: On how often it is taken off.
         work_shares: Share of each value of ``Person.work``; empty: by age.
+        skin_tone_shares: Share of each Fitzpatrick type, "I" to "VI".
+        summer_time: Whose rule clocks follow, one of ``SUMMER_TIME``.
         most_missing: Days that lack a larger share of their cells are left out of what a cohort gives.
 
     Raises:
@@ -146,10 +160,12 @@ class Population:
     worn_nights_factor: float = 1.0
     off_wrist_factor: float = 1.0
     work_shares: Mapping[str, float] = field(default_factory=dict)
+    skin_tone_shares: Mapping[str, float] = field(default_factory=lambda: dict(SKIN_TONE_SHARES))
+    summer_time: str = "us"
     most_missing: float = 1.0
 
     def __post_init__(self) -> None:
-        for shares in ("sex_shares", "age_shares", "vendor_shares", "work_shares"):
+        for shares in ("sex_shares", "age_shares", "vendor_shares", "work_shares", "skin_tone_shares"):
             values = getattr(self, shares)
             if shares == "work_shares" and not values:
                 continue
@@ -162,7 +178,10 @@ class Population:
                 raise ValueError(f"Population.vendor_shares names {device!r}, which is none of {', '.join(VENDORS)}")
         for bracket in self.age_shares:
             age_bounds(bracket)
-        for names, known in ((self.sex_shares, SEX_SHARES), (self.work_shares, WORK)):
+        if self.summer_time not in SUMMER_TIME:
+            raise ValueError(f"Population.summer_time={self.summer_time!r} is none of {', '.join(SUMMER_TIME)}")
+        told = ((self.sex_shares, SEX_SHARES), (self.work_shares, WORK), (self.skin_tone_shares, SKIN_TONE_SHARES))
+        for names, known in told:
             for name in names:
                 if name not in known:
                     raise ValueError(f"Population has shares of {name!r}, which is none of {', '.join(known)}")

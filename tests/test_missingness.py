@@ -306,9 +306,12 @@ def test_a_shower_before_midnight_is_dried_off_alike_on_both_days() -> None:
         for routine, midnight in ((before, routine_end(before)), (after, after.lead_in_minutes)):
             routine.water[:] = False
             routine.water[midnight - 16 : midnight - 8] = True
-        earlier = handled(person, SENSE_2, before, day - 1)
-        later = handled(person, SENSE_2, after, day)
+        garmin = VENDORS["garmin-venu-3"]  # seldom on its charger
+        earlier = handled(person, garmin, before, day - 1)
+        later = handled(person, garmin, after, day)
         np.testing.assert_array_equal(later[:lead], earlier[-lead:])
+        if (later[:lead] == Reason.CHARGING).any():
+            continue
         assert (later[lead - 10 : lead - 6] == Reason.OFF_WRIST).all()
 
 

@@ -153,7 +153,7 @@ def test_a_shift_moves_everybody_by_what_it_says_and_nothing_else() -> None:
         shifted = older.person(SEED, index)
         assert shifted.age_years == pytest.approx(min(person.age_years + 6.0, 95.0))
         assert shifted.sex == person.sex
-        assert shifted.charge_phase == person.charge_phase
+        assert shifted.always_on_display == person.always_on_display
         assert livelier.person(SEED, index).activity_level == pytest.approx(1.5 * person.activity_level)
         assert fitter.person(SEED, index).vo2max_ml_kg_min > person.vo2max_ml_kg_min
         assert fitter.person(SEED, index).resting_hr_bpm <= person.resting_hr_bpm

@@ -50,6 +50,7 @@ _GAP_COLOURS: Final[Mapping[Reason, str]] = {
     Reason.SENSOR_FAILED: "#9d0208",
     Reason.TOO_COLD: "#4361ee",
     Reason.DROPPED_OUT: "#777777",
+    Reason.CLOCK_CHANGED: "#e07be0",
 }
 _SHOWN: Final = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
 
