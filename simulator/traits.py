@@ -294,6 +294,7 @@ def draw_wear(population: "Population", vendor: "Vendor", rng: np.random.Generat
         The fields of ``Person`` that speak of the watch.
     """
     attachment, *own = rng.standard_normal(12).tolist()
+    attachment += population.attachment_shift
 
     def habit(place: int, shared: float) -> float:
         """A standard normal number that correlates with attachment."""

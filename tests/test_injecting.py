@@ -219,7 +219,7 @@ def test_a_scenario_of_ones_own() -> None:
         about="shift workers' charges", causes=frozenset({Reason.CHARGING}), population="night-shift", vendor="whoop-4"
     )
     assert inject(complete(0, 1440, 26), mine).met == 0.0  # it charges on the wrist
-    assert inject(complete(0, 1440, 26), replace(mine, vendor="pixel-watch-2")).met > 0.0
+    assert inject(complete(0, 3 * 1440, 26), replace(mine, vendor="pixel-watch-2")).met > 0.0
 
 
 REFUSED = [
