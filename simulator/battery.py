@@ -94,8 +94,8 @@ def spells(person: Person, vendor: Vendor, day: int, key: Key) -> list[Spell]:
     Returns:
         Spells that reach into the two days, in order; of charges also those made on the wrist.
     """
-    rows = _chain(_habits(person, vendor), day, key, life_key(person))
-    return [Spell(a, b, int(why), None if due == _NONE else int(due)) for a, b, why, due in rows.tolist()]
+    rows = _chain(_habits(person, vendor), day, key, life_key(person)).tolist()
+    return [Spell(begin, end, int(why), None if due == _NONE else int(due)) for begin, end, why, due in rows]
 
 
 def use_a_day(person: Person, vendor: Vendor) -> float:
@@ -211,7 +211,8 @@ def _chain(habits: _Habits, day: int, key: Key, life: Key) -> NDArray[np.float64
                 level, at = min(level + charged, 1.0), when + CHARGE_PACE * habits.charge_minutes * charged
     if flat_since < np.inf:
         n = _put(rows, n, flat_since, 2880.0, _FLAT, _NONE)
-    return rows[:n]
+    near = rows[:n, 1] > -1440.0
+    return rows[:n][near]
 
 
 @compiled

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.noise import Key, add_wander, bits, compiled, lane_key, normal_at, uniform, unit
+from simulator.noise import Key, add_wander, bits, compiled, lane_key, normal_at, unit
 from simulator.population import Person
-from simulator.recording import Event, Reason, runs_of
+from simulator.recording import Event, Reason
 from simulator.signals import INDEX, MINUTES_PER_DAY, Sensor
 from simulator.vendor import Lingering, Vendor
 from simulator.wearing import wear_key
@@ -30,7 +30,7 @@ BLOCK_SECONDS: Final = (30.0, 45.0)  # of lost beats (ryanbr/noop issue 977: one
 BLOCK_LOG_SD: Final = 0.8  # of ln(share lost) between people: so that one in sixteen loses 14 % of 0.04; judgement
 
 _LINGER_LANE, _PHANTOM_LANE, _BLOCK_LANE = 511, 512, 513  # under the wear's key
-_AWAY: Final = np.array([Reason.OFF_WRIST, Reason.CHARGING], dtype=np.uint8)
+_OFF, _CHARGER = int(Reason.OFF_WRIST), int(Reason.CHARGING)  # plain numbers for compiled code
 _HEART_RATE, _ON_WRIST = INDEX["heart_rate"], INDEX["on_wrist"]
 
 
@@ -55,12 +55,8 @@ def linger(
         return []
     events = []
     key = wear_key(person)
-    for begin, end in runs_of(np.isin(reason[_HEART_RATE], _AWAY)).tolist():
-        u_linger, u_length, u_level = uniform(key, _LINGER_LANE, 3 * (day * MINUTES_PER_DAY + begin), 3).tolist()
-        if begin == 0 or u_linger >= vendor.heart_rate_lingers:  # what began yesterday ended at midnight
-            continue
-        shortest, longest = LINGER_MINUTES
-        end = min(end, begin + int(shortest * (longest / shortest) ** u_length))
+    for first, after, u_level in _unnoticed(reason[_HEART_RATE], vendor.heart_rate_lingers, key, day).tolist():
+        begin, end = int(first), int(after)
         heard = np.arange(begin, end)
         heard = heard[heard % vendor.heart_rate_interval_minutes == 0]
         reported = np.zeros(len(heard), dtype=np.float32)
@@ -76,6 +72,29 @@ def linger(
         values[_ON_WRIST, begin:end] = 1.0
         events.append(Event("fault", f"{vendor.lingering}_heart_rate", begin, end))
     return events
+
+
+@compiled
+def _unnoticed(why: NDArray[np.uint8], share: float, key: Key, day: int) -> NDArray[np.float64]:
+    """Begin and end of the times in which heart rate lingers, and a uniform number for each, float64 [n, 3].
+
+    Of each run off the wrist chance says whether it is noticed; what began yesterday ended at midnight.
+    """
+    own = lane_key(key, _LINGER_LANE)
+    shortest, longest = LINGER_MINUTES
+    found = np.empty((8, 3))
+    n = 0
+    for m in range(1, why.size):
+        starts = (why[m] == _OFF or why[m] == _CHARGER) and why[m - 1] != _OFF and why[m - 1] != _CHARGER
+        at = np.uint64(3 * (day * MINUTES_PER_DAY + m))
+        if starts and n < len(found) and unit(bits(own, at)) < share:
+            most = m + int(shortest * (longest / shortest) ** unit(bits(own, at + np.uint64(1))))
+            end = m
+            while end < min(most, why.size) and (why[end] == _OFF or why[end] == _CHARGER):
+                end += 1
+            found[n, 0], found[n, 1], found[n, 2] = m, end, unit(bits(own, at + np.uint64(2)))
+            n += 1
+    return found[:n]
 
 
 def dropouts(person: Person, vendor: Vendor, first_minute: int, minutes: int) -> NDArray[np.float64]:

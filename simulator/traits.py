@@ -34,6 +34,7 @@ AGE_SKEW: Final = {
 }  # power on the uniform within a bracket; SD 14 y (Quer 2020)
 NIGHT_LOG_ODDS: Final = 3.6  # of wearing it in a night, median person; 73.5 % of nights, median person 81 % (LifeSnaps)
 NIGHT_SPREAD: Final = 4.0  # SD between people of these log odds: nearly always, or hardly ever (LifeSnaps, NHANES)
+SKIN_TONES: Final = ("I", "II", "III", "IV", "V", "VI")  # Fitzpatrick types
 ALWAYS_ON: Final = 0.20  # share of people who leave the display always on: judgement
 
 Numbers = tuple[list[float], list[float]]
@@ -277,7 +278,7 @@ def draw_heart(
         "max_hr_bpm": float(min(max(208.0 - 0.7 * age + 9.0 * z_max, 120.0), 220.0)),  # bpm: Tanaka 2001, SD 10
         "rmssd_night_ms": float(min(max(math.exp(log_rmssd), 7.0), 180.0)),
         "scl_level_microsiemens": float(min(max(0.7 * math.exp(0.9 * z_scl), 0.05), 15.0)),  # uS: E4 SD of ln 0.92
-        "skin_tone": 1 + list(population.skin_tone_shares).index(pick(population.skin_tone_shares, u_tone)),
+        "skin_tone": 1 + SKIN_TONES.index(pick(population.skin_tone_shares, u_tone)),
         "skin_temperature_offset_celsius": float(min(max(0.6 * z_skin, -1.8), 1.8)),  # degC: LifeSnaps SD 0.61
     }
 

@@ -10,7 +10,7 @@ two calendar days agree about a charge that crosses midnight.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Final
 
@@ -45,6 +45,8 @@ _BEDSIDE: Final = 3  # two of them: how long before lights out, and after gettin
 _WATER, _LEFT, _BACK = range(9, 12)
 _OFF: Final = 16  # where the three rows of off-wrist draws begin: exists, clock, length
 _DRAWS: Final = _OFF + 3 * OFF_CANDIDATES
+_SAVING, _OFF_WRIST = int(Reason.POWER_SAVING), int(Reason.OFF_WRIST)  # plain numbers: an enum is slow to compare
+_FLAT, _CHARGING, _NOT_SYNCED = int(Reason.BATTERY_EMPTY), int(Reason.CHARGING), int(Reason.NOT_SYNCED)
 _WEEK, _SEASON = 7, 56  # days within which at most one run of unworn days, or of unworn weeks, falls
 _MONTH: Final = 28  # days within which a phone stays away at most once
 _DAYS_PER_YEAR: Final = 365.25
@@ -81,21 +83,24 @@ def handling(person: Person, vendor: Vendor, routine: Routine, day: int, key: Ke
     off = [*_not_put_on(person, routine, day, draws, key), *_in_water(person, routine, day, draws)]
     if vendor.taken_off_for_lifting:
         off += _stretches(np.isin(routine.activity, LIFTING), routine)
-    spans = [(begin, end, Reason.OFF_WRIST) for begin, end in off]
-    battery = list(_battery(person, vendor, routine, day, draws, key))
     for d in (day - 1, day):
-        midnight = MINUTES_PER_DAY * (d - day)
-        spans += [(begin, end, Reason.OFF_WRIST) for begin, end in _taken_off(person, midnight, draws[d])]
-    for why in (Reason.POWER_SAVING, Reason.OFF_WRIST, Reason.BATTERY_EMPTY, Reason.CHARGING):
-        for begin, end, reason in battery if why != Reason.OFF_WRIST else spans:
-            if reason == why:
-                out[max(round(begin) + LEAD_MINUTES, 0) : max(round(end) + LEAD_MINUTES, 0)] = why
-    for begin, end in _unsynced(person, vendor, day, key):
-        out[max(round(begin) + LEAD_MINUTES, 0) : max(round(end) + LEAD_MINUTES, 0)] = Reason.NOT_SYNCED
+        off += _taken_off(person, MINUTES_PER_DAY * (d - day), draws[d])
+    battery = _battery(person, vendor, routine, day, draws, key)
+    _paint(out, [(begin, end) for begin, end, why in battery if why == _SAVING], _SAVING)
+    _paint(out, off, _OFF_WRIST)
+    for strong in (_FLAT, _CHARGING):
+        _paint(out, [(begin, end) for begin, end, why in battery if why == strong], strong)
+    _paint(out, _unsynced(person, vendor, day, key), _NOT_SYNCED)
     quits = _last_minute(person, key) - day * MINUTES_PER_DAY + LEAD_MINUTES
     if quits < out.size:
         out[max(round(quits), 0) :] = Reason.DROPPED_OUT
     return out
+
+
+def _paint(out: NDArray[np.uint8], spans: Iterable[Span], why: int) -> None:
+    """Set a reason over spans, in place."""
+    for begin, end in spans:
+        out[max(round(begin) + LEAD_MINUTES, 0) : max(round(end) + LEAD_MINUTES, 0)] = why
 
 
 def _not_put_on(person: Person, routine: Routine, day: int, draws: Draws, key: Key) -> Iterator[Span]:
@@ -165,16 +170,18 @@ def _taken_off(person: Person, midnight: float, draw: list[float]) -> Iterator[S
 
 def _battery(
     person: Person, vendor: Vendor, routine: Routine, day: int, draws: Draws, key: Key
-) -> Iterator[tuple[float, float, Reason]]:
-    """What the battery brings, with charges overnight moved into the nights as they were."""
+) -> list[tuple[float, float, int]]:
+    """What the battery brings, with charges overnight moved into the nights as they were: begin, end, reason."""
+    found = []
     for begin, end, why, due in spells(person, vendor, day, key):
-        if why == Reason.CHARGING and vendor.charges_on_wrist:
+        if why == _CHARGING and vendor.charges_on_wrist:
             continue
         if person.charging_habit == "overnight" and due in (-1, 0) and routine.nights:
             bed, rise = routine.nights[due + 1]
             u_late, u_early = draws[day + due][_BEDSIDE : _BEDSIDE + 2]
             begin, end = bed - 20.0 * u_late, max(rise + 5.0 + 20.0 * u_early, begin)
-        yield begin, end, Reason(why)
+        found.append((begin, end, why))
+    return found
 
 
 def installed(person: Person, vendor: Vendor, today: date, key: Key) -> Vendor:
