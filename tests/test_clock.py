@@ -109,3 +109,23 @@ def test_the_hour_that_no_clock_showed_is_in_no_recording(rule: str) -> None:
         assert Event("fault", "clock_forward", 120, 180) in faults
     else:
         assert not skipped[:, 120:180].any()
+
+
+def test_a_traveller_s_recording_lacks_the_hours_that_the_clock_skipped() -> None:
+    cohort = Cohort(population=replace(LSM1, summer_time="none"), people=200, days=56, seed=4)
+    for i in range(200):
+        person = cohort.person(i)
+        east = [(day, change) for day, change in shifts(person, range(56)) if change.shift_minutes > 0]
+        if not east:
+            continue
+        ((day, change),) = east
+        recording, skipped = cohort[i, day].check(), slice(change.minute, change.minute + change.shift_minutes)
+        there = [row for row in range(26) if (recording.reason[row] != Reason.SENSOR_ABSENT).all()]
+        assert (recording.reason[there, skipped] == Reason.CLOCK_CHANGED).all()
+        assert (recording.reason == Reason.CLOCK_CHANGED).sum() == len(there) * change.shift_minutes
+        west = next(d for d, other in shifts(person, range(56)) if other.shift_minutes < 0)
+        back = cohort[i, west]
+        assert not (back.reason == Reason.CLOCK_CHANGED).any()
+        assert "clock_back" in {event.label for event in back.events}
+        return
+    pytest.fail("nobody of 200 people went east within eight weeks")

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from simulator import gallery
 from simulator.randomness import stream
+from simulator.realism import plots
 from simulator.realism.gaps import BINS, Heard, Missingness
 from simulator.recording import SHAPE, Event, Reason, Recording
 from simulator.signals import INDEX, NAMES
@@ -110,3 +112,9 @@ def test_an_event_of_another_kind_is_no_fault() -> None:
     missing = Missingness()
     missing.add(replace(recording(LACKS), events=FAULTY[1:]))
     assert missing.summary(Heard())["faults"] == {}
+
+
+def test_every_reason_has_a_colour_of_its_own_in_every_picture() -> None:
+    for colours in (plots._GAP_COLOURS, {reason: colour for reason, (_, colour) in gallery._GAPS.items()}):
+        assert set(colours) == set(Reason) - {Reason.OBSERVED}
+        assert len(set(colours.values())) == len(colours)
