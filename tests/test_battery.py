@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.battery import DAILY, Spell, spells, use_a_day
+from simulator.battery import Spell, spells, use_a_day
 from simulator.circumstances import circumstances, draws_sport, life_key
 from simulator.population import POPULATIONS, Person
 from simulator.recording import Reason
@@ -103,11 +103,16 @@ def test_a_forgotten_watch_saves_power_runs_flat_and_is_charged_when_found() -> 
 
 
 def test_who_cannot_get_through_the_day_tops_up() -> None:
-    lasting, short = (
-        [through(plain(i, always_on_display=lit), PIXEL_2, range(20)) for i in range(15)] for lit in (False, True)
-    )
-    assert use_a_day(plain(0), PIXEL_2) < 1.0 / DAILY * 1.5
-    assert sum(map(len, short)) > 1.4 * sum(map(len, lasting))
+    def top_ups(lit: bool) -> int:
+        count = 0
+        for i in range(15):
+            found = through(plain(i, always_on_display=lit), PIXEL_2, range(20))
+            flat = {round(s.end, 3) for s in found if s.why == Reason.BATTERY_EMPTY}
+            count += sum(s.why == Reason.CHARGING and s.day is None and round(s.begin, 3) not in flat for s in found)
+        return count
+
+    assert use_a_day(plain(0), PIXEL_2) < 0.7 < use_a_day(plain(0, always_on_display=True), PIXEL_2)
+    assert top_ups(lit=True) > 3 * top_ups(lit=False) > 0
 
 
 def test_a_charge_takes_as_long_as_what_is_missing() -> None:
