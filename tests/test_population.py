@@ -261,5 +261,7 @@ def test_people_less_attached_to_their_watch_wear_it_less_in_every_way() -> None
     keen, slack = ([replace(LSM1, attachment_shift=a).person(52, i) for i in range(200)] for a in (0.0, -1.0))
     for habit in ("off_wrist_per_day", "unworn_days", "forgetful", "weeks_off_per_year", "quits_per_year", "loose_fit"):
         assert all(getattr(b, habit) >= getattr(a, habit) for a, b in zip(keen, slack, strict=True)), habit
+        assert np.mean([getattr(b, habit) for b in slack]) > 1.2 * np.mean([getattr(a, habit) for a in keen]), habit
     assert all(b.worn_nights <= a.worn_nights for a, b in zip(keen, slack, strict=True))
+    assert np.mean([b.worn_nights for b in slack]) < 0.9 * np.mean([a.worn_nights for a in keen])
     assert all(b.resting_hr_bpm == a.resting_hr_bpm for a, b in zip(keen, slack, strict=True))
