@@ -243,9 +243,16 @@ class Train(Job):
     Attributes:
         data: Dataset folder; a tenth of its people is kept for validation.
         out: Model folder to write; going on where it stopped if it was interrupted.
-        size: xxs, xs, s, m, lsm2, lsm1-tiny, lsm1-small, lsm1-base or lsm1-large.
+        size: xxs, xs, s, m, lsm2, lsm2-aim (the papers' way), lsm1-tiny, lsm1-small, lsm1-base or lsm1-large.
         window_minutes: 1440, or less; LSM-1's sizes take 300.
+        patch: Minutes by signals of a patch, such as 10x5; the size's own by default.
+        signal_order: Of the rows that patches are cut from: clustered by sensor, shuffled, or apart (signals that
+            correlate little side by side).
         decoder: lean or full.
+        drop_ratio: The papers' share of places that are dropped by number; by default every unseen one is.
+        method: mae (masked autoencoder), simclr, dino or msn; of the last three the encoder is of use, for probes.
+        plan: small, or lsm1 (LSM-1's Table 15, for a cluster); the next four options change it.
+        masks: aim, random, structured-temporal, structured-sensor, temporal-interpolation or temporal-extrapolation.
         steps: Optimiser steps.
         batch_windows: Windows a step.
         learning_rate: Peak rate.
@@ -257,31 +264,42 @@ class Train(Job):
     out: Path
     size: str = "xxs"
     window_minutes: int = 300
+    patch: str = ""
+    signal_order: Literal["clustered", "shuffled", "apart"] = "clustered"
     decoder: Literal["lean", "full", "as-named"] = "as-named"
-    steps: int = 1000
-    batch_windows: int = 32
-    learning_rate: float = 3e-3
+    drop_ratio: float | None = None
+    method: Literal["mae", "simclr", "dino", "msn"] = "mae"
+    plan: str = "small"
+    masks: str = ""
+    steps: int | None = None
+    batch_windows: int | None = None
+    learning_rate: float | None = None
 
     def do(self) -> Result:
         """Do the job."""
-        from model.autoencoder import SIZES, MaskedAutoencoder
-        from model.training import Origin, TrainingPlan, parameters, save_model, train, validation_loss
+        from model.autoencoder import MaskedAutoencoder
+        from model.training import Origin, batches, check_masks, parameters, save_model, train, validation_loss
         from model.windows import Days, Normaliser
         from simulator.dataset import open_dataset
 
-        known("size", self.size, SIZES)
         with checked():
-            shape = dataclasses.replace(SIZES[self.size], window_minutes=self.window_minutes)
-            if self.decoder != "as-named":
-                shape = dataclasses.replace(shape, decoder=self.decoder)
-            plan = TrainingPlan(steps=self.steps, batch_windows=self.batch_windows, learning_rate=self.learning_rate)
+            shape, plan = self._shape(), self._plan()
+            check_masks(shape, plan)
+        if self.method != "mae" and shape.drop_ratio is not None:
+            raise UsageError(f"drop-ratio {shape.drop_ratio} is for method mae; {self.method} hides nothing to drop")
         dataset = open_dataset(self.data)
         _model_folder(self.out)
         parts = dataset.split(self.seed, test_share=HELD_OUT_SHARE)
         started = time.monotonic()
         normaliser = Normaliser.fit(parts["train"])
         days = Days.load(parts["train"], normaliser)
-        model = MaskedAutoencoder(shape, self.seed)
+        shape = dataclasses.replace(shape, signal_order=self._signal_order(days))
+        model: Any = MaskedAutoencoder(shape, self.seed)
+        loader: Any = batches
+        if self.method != "mae":
+            from model.contrastive import METHODS, pairs
+
+            model, loader = METHODS[self.method](shape, self.seed), pairs
         with progress_bar("steps", plan.steps) as bar:
             losses = train(
                 model,
@@ -290,9 +308,11 @@ class Train(Job):
                 seed=self.seed,
                 checkpoint=self.out / "checkpoint.safetensors",
                 progress=lambda step, loss: bar(step + 1, f"loss {loss:.3f}"),
+                loader=loader,
             )
         loss = None
-        if len(parts["test"]):
+        model = model if self.method == "mae" else model.network
+        if len(parts["test"]) and self.method == "mae":
             held_out = Days.load(parts["test"], normaliser)
             if len(held_out.usable(self.window_minutes)):
                 loss = validation_loss(model, held_out, plan, seed=self.seed)
@@ -317,6 +337,48 @@ class Train(Job):
             "path": str(self.out),
         }
 
+    def _shape(self) -> Any:
+        """The architecture that is asked for, but for the order of signals, which may need the data."""
+        from model.autoencoder import SIZES
+
+        known("size", self.size, SIZES)
+        changes: dict[str, Any] = {"window_minutes": self.window_minutes}
+        if self.decoder != "as-named":
+            changes["decoder"] = self.decoder
+        if self.drop_ratio is not None:
+            changes["drop_ratio"] = self.drop_ratio
+        if self.patch:
+            found = re.fullmatch(r"(\d{1,4})x(\d{1,2})", self.patch)
+            if not found:
+                raise UsageError(f"patch {self.patch!r} is not minutes x signals, such as 10x5")
+            changes |= {"patch_minutes": int(found[1]), "patch_signals": int(found[2])}
+        return dataclasses.replace(SIZES[self.size], **changes)
+
+    def _plan(self) -> Any:
+        """The plan by name, with what was asked otherwise."""
+        from model.masking import MASKS
+        from model.training import PLANS
+
+        known("plan", self.plan, PLANS)
+        plan = PLANS[self.plan]
+        if self.method != "mae" and self.plan == "lsm1":
+            from model.contrastive import paper_plan
+
+            plan = paper_plan(self.method)
+        changes = {name: getattr(self, name) for name in ("steps", "batch_windows", "learning_rate")}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if self.masks:
+            known("masks", self.masks, MASKS)
+            changes["masks"] = MASKS[self.masks]
+        return dataclasses.replace(plan, **changes)
+
+    def _signal_order(self, days: Any) -> tuple[str, ...]:
+        from model.ordering import CLUSTERED, apart, correlations, shuffled
+
+        if self.signal_order == "apart":
+            return apart(correlations(zip(days.values, days.observed, strict=True)))
+        return shuffled(self.seed) if self.signal_order == "shuffled" else CLUSTERED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Job):
@@ -327,8 +389,13 @@ class Evaluate(Job):
     Attributes:
         model: Model folder.
         data: Dataset folder. People whom the model was trained on are left out.
-        tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation.
-        windows_per_person: Scored windows of each person.
+        tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation
+            (those by default); exercise, activity, activity20, sex, age, mood, hypertension, anxiety, age_years, bmi.
+        windows_per_person: Scored windows of each person; of conditions, age in years and BMI.
+        methods: Of the second kind of tasks, comma-separated: linear_probe, convolutional_probe, fine_tune, supervised
+            (the same network from scratch), logistic_regression, random_forest, gradient_boosting.
+        shots: Also probe and fine-tune with so many examples of each class: comma-separated numbers.
+        mix: Of classes in those tasks: as found, as the paper sampled them, or natural (LSM-1 Table 19).
         run: Run folder: its federated model and its warm start are scored too, and its records, and so its report,
             get the rows under the dataset folder's name.
     """
@@ -338,16 +405,25 @@ class Evaluate(Job):
     tasks: str = ""
     windows_per_person: int = 8
     run: Path | None = None
+    methods: str = "linear_probe,logistic_regression,random_forest,gradient_boosting"
+    shots: str = ""
+    mix: Literal["found", "sampled", "natural"] = "sampled"
 
     def do(self) -> Result:
         """Do the job."""
         from model.evaluation.generative import KINDS, evaluate, tasks
+        from model.evaluation.labels import TASKS
+        from model.evaluation.probes import METHODS
         from model.training import load_model
         from model.windows import Days
         from simulator.dataset import open_dataset
 
-        kinds = names_in("task", self.tasks, KINDS) if self.tasks else list(KINDS)
+        names = names_in("task", self.tasks, (*KINDS, *TASKS)) if self.tasks else list(KINDS)
+        kinds, labelled = [name for name in names if name in KINDS], [name for name in names if name in TASKS]
         at_least_one(windows_per_person=self.windows_per_person)
+        methods, shots = names_in("method", self.methods, METHODS), _counts("shots", self.shots)
+        if labelled and self.run is not None:
+            raise UsageError(f"task {labelled[0]!r} is not part of a run's report; leave --run out")
         model, normaliser = load_model(self.model)
         models = {"model": model} if self.run is None else self._of_run(self.run)
         lengths = {name: other.architecture.window_minutes for name, other in models.items()}
@@ -355,20 +431,26 @@ class Evaluate(Job):
             raise UsageError(f"models of different windows cannot share a table: {lengths} minutes")
         everybody = open_dataset(self.data)
         dataset = strangers(everybody, self.model)
-        chosen = tasks(kinds)
+        result: dict[str, Any] = {"rows": [], "people": len(dataset.people)}
         started = time.monotonic()
-        with progress_bar("tasks", len(chosen)) as bar:
-            done = iter(range(len(chosen)))
-            rows = evaluate(
-                models,
-                Days.load(dataset, normaliser),
-                minutes=model.architecture.window_minutes,
-                windows_per_person=self.windows_per_person,
-                seed=self.seed,
-                chosen=chosen,
-                progress=lambda task: bar(next(done), task),
-            )
-        result: dict[str, Any] = {"rows": [row.as_json() for row in rows], "people": len(dataset.people)}
+        if kinds:
+            chosen = tasks(kinds)
+            with progress_bar("tasks", len(chosen)) as bar:
+                done = iter(range(len(chosen)))
+                rows = evaluate(
+                    models,
+                    Days.load(dataset, normaliser),
+                    minutes=model.architecture.window_minutes,
+                    windows_per_person=self.windows_per_person,
+                    seed=self.seed,
+                    chosen=chosen,
+                    progress=lambda task: bar(next(done), task),
+                )
+            result["rows"] += [row.as_json() for row in rows]
+        if labelled:
+            found = self._labels(model, normaliser, dataset, labelled, methods, shots)
+            result["rows"] += [row.as_json() for row in found.rows]
+            result["not_asked"] = list(found.left_out)
         result["left_out"] = len(everybody.people) - len(dataset.people)
         result["data"] = self.data.resolve().name
         if self.run is not None:
@@ -384,10 +466,37 @@ class Evaluate(Job):
 
     def words(self, result: Result) -> str:
         """The scores over all signals as a table."""
+        from model.evaluation import discriminative
         from model.evaluation.generative import Row, table
 
+        filled = [Row(**row) for row in result["rows"] if "signal" in row]
+        told = tuple(discriminative.Row(**row) for row in result["rows"] if "metric" in row)
+        tables = [table(filled)] if filled else []
+        if told:
+            tables.append(discriminative.Table(told, tuple(result["not_asked"])).text())
         facts = {name: result[name] for name in ("people", "left_out", "data", "report") if name in result}
-        return f"{table([Row(**row) for row in result['rows']])}\n{in_words(facts)}"
+        return "\n".join([*tables, in_words(facts)])
+
+    def _labels(
+        self, model: Any, normaliser: Any, dataset: Any, tasks: list[str], methods: list[str], shots: list[int]
+    ) -> Any:
+        """The table of the discriminative tasks."""
+        from model.evaluation.discriminative import evaluate
+
+        with progress_bar("tasks", len(tasks) * len(methods)) as bar:
+            done = iter(range(10**6))
+            return evaluate(
+                model,
+                normaliser,
+                dataset,
+                tasks=tasks,
+                methods=methods,
+                shots=(None, *shots),
+                mix=self.mix,
+                windows_per_person=self.windows_per_person,
+                seed=self.seed,
+                progress=lambda task: bar(next(done), task),
+            )
 
     def _of_run(self, run: Path) -> dict[str, Any]:
         """A finished run's two models, and the model asked for if it is neither.
@@ -576,6 +685,19 @@ def _population(name: str, devices: str) -> Any:
         return population
     chosen = names_in("vendor", devices, VENDORS)
     return dataclasses.replace(population, vendor_shares={device: 1 / len(chosen) for device in chosen})
+
+
+def _counts(what: str, text: str) -> list[int]:
+    """Numbers from 1 on, separated by commas; none if empty.
+
+    Raises:
+        UsageError: If one is not.
+    """
+    words = [word.strip() for word in text.split(",")] if text else []
+    for word in words:
+        if not re.fullmatch(r"[1-9]\d{0,5}", word):
+            raise UsageError(f"{what} {word!r} is not a number from 1 to 999999")
+    return [int(word) for word in words]
 
 
 def _shard(shard: str, people: int) -> tuple[int, int]:

@@ -41,7 +41,7 @@ from simulator.dataset_writing import ROWS_PER_GROUP
 from simulator.engines import Processes
 from simulator.files import read_json, write_json
 from simulator.generating import LEAST_PERSON_DAYS, Engine, simulate
-from simulator.missingness import find_gaps
+from simulator.missingness import RR_VALID_THRESHOLD_PERCENT, find_gaps
 from simulator.physiology import embody
 from simulator.population import POPULATIONS
 from simulator.randomness import stream
@@ -111,7 +111,7 @@ def _stages(watch: Stopwatch, cohort: Cohort, index: int) -> None:
     routines = watch.time("routine", list, live_through(person, range(cohort.days), cohort.start))
     for day, routine in enumerate(routines):
         latent = watch.time("body and truth", embody, person, routine, day)
-        values = watch.time("sensors", measure, person, vendor, routine, latent, day)
+        values = watch.time("sensors", measure, person, vendor, routine, latent, day, RR_VALID_THRESHOLD_PERCENT)
         valid = values[INDEX["rr_valid"]]
         watch.time("gaps", find_gaps, person, vendor, routine, valid, latent.motion_g, day)
 

@@ -12,6 +12,10 @@ encoded patches, and never to other queries, so cost follows what is asked (Cros
 
 Predictions start from plain averages of what is seen of the same signal nearby (``anchors``), which the decoder blends.
 
+LSM-1 [1] is the same class with other options: five-hour windows, patches of five signals, gaps ``filled`` with
+straight lines before anything else, positions counted from the window's beginning (no ``clock``), the full decoder, no
+anchors. The papers' AIM [2] is another: the full decoder, no anchors, and a fixed ``drop_ratio`` instead of gathering.
+
 Every parameter lives in Linear, LayerNorm or Embedding, so per-person gradients work with hooks; leading dimensions are
 free, so that a person's windows can be one record: [people, windows, ...] has the person as dimension 0 throughout.
 
@@ -19,17 +23,17 @@ free, so that a person's windows can be one record: [people, windows, ...] has t
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.masking import Grid
-from model.windows import Batch
+from model.windows import Batch, fill_gaps
 from simulator.randomness import stream_key
-from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES
 
 Decoder = Literal["lean", "full"]
 
@@ -51,8 +55,15 @@ class Architecture:
 
     Attributes:
         window_minutes: Length of a window, a multiple of ``patch_minutes``, at most a day.
-        patch_minutes: Minutes of a patch.
+        patch_minutes: Minutes of a patch: a part of ten, or a multiple of ten that divides a day.
         patch_signals: Signals of a patch; 26 is padded with rows that are never observed to the next multiple.
+        signal_order: All 26 signals in the order of the rows that patches are cut from (``model.ordering``).
+        filled: Fill gaps with straight lines instead of telling the model which cells are there, and score what was
+            filled in training, as LSM-1 does (section 3.1). What is filled in comes from seen cells alone.
+        clock: Positions are times of the day; False: times since the window began.
+        drop_ratio: The papers' D: share of places dropped in training before the encoder, all of them unseen; the
+            unseen ones left are masked in attention. None: drop every unseen place, keep every seen one. The encoder's
+            output is the same either way; what it costs is not.
         width: Encoder width.
         depth: Encoder blocks.
         heads: Encoder heads.
@@ -67,6 +78,10 @@ class Architecture:
     window_minutes: int = MINUTES_PER_DAY
     patch_minutes: int = 10
     patch_signals: int = 1
+    signal_order: tuple[str, ...] = NAMES
+    filled: bool = False
+    clock: bool = True
+    drop_ratio: float | None = None
     width: int = 192
     depth: int = 4
     heads: int = 4
@@ -78,6 +93,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "anchor_minutes", tuple(self.anchor_minutes))  # JSON has lists
+        object.__setattr__(self, "signal_order", tuple(self.signal_order))
         for name, most in LARGEST.items():
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"architecture: {name}={getattr(self, name)} is not in [1, {most}]")
@@ -85,8 +101,12 @@ class Architecture:
             raise ValueError(
                 f"window of {self.window_minutes} minutes is no multiple of {self.patch_minutes} up to a day"
             )
-        if MINUTES_PER_DAY % self.patch_minutes or self.patch_minutes % 10:
-            raise ValueError(f"patch of {self.patch_minutes} minutes is no multiple of 10 that divides a day")
+        if MINUTES_PER_DAY % self.patch_minutes or (self.patch_minutes % 10 and 10 % self.patch_minutes):
+            raise ValueError(f"patch of {self.patch_minutes} minutes is no part or multiple of 10 that divides a day")
+        if sorted(self.signal_order) != sorted(NAMES):
+            raise ValueError(f"{self.signal_order=} is not each of the {N_SIGNALS} signals once")
+        if self.drop_ratio is not None and not 0 <= self.drop_ratio < 1:
+            raise ValueError(f"{self.drop_ratio=} is not in [0, 1)")
         for width, heads in ((self.width, self.heads), (self.decoder_width, self.decoder_heads)):
             if width % heads or width % 2:
                 raise ValueError(f"{width=} is odd or not a multiple of {heads=}")
@@ -105,10 +125,22 @@ class Architecture:
         """Minutes times signals of a patch."""
         return self.patch_signals * self.patch_minutes
 
+    @property
+    def encoder_multiply_adds(self) -> int:
+        """Multiplications with addition of one window through embedding and encoder, no place dropped.
 
-def _shape(
-    width: int, depth: int, heads: int, decoder_width: int, decoder_depth: int, decoder_heads: int
-) -> Architecture:
+        This is what LSM-1's Tables 6 and 8 call FLOPs: all their numbers come out within 4 %, and no other reading fits
+        both LSM-Base and LSM-Large. A masked training step with the decoder costs something else.
+        """
+        tokens = self.grid.places + 1
+        embedding = self.grid.places * (1 if self.filled else 2) * self.cells * self.width
+        block = 12 * tokens * self.width**2 + 2 * tokens**2 * self.width  # 4 projections, 2 x 4 of the MLP; attention
+        return embedding + self.depth * block
+
+
+def _shape(encoder: tuple[int, int, int], decoder: tuple[int, int, int], /, **options: Any) -> Architecture:
+    """An architecture by (width, depth, heads) of encoder and decoder."""
+    (width, depth, heads), (decoder_width, decoder_depth, decoder_heads) = encoder, decoder
     return Architecture(
         width=width,
         depth=depth,
@@ -116,27 +148,33 @@ def _shape(
         decoder_width=decoder_width,
         decoder_depth=decoder_depth,
         decoder_heads=decoder_heads,
+        **options,
     )
 
 
-def _lsm1(
-    width: int, depth: int, heads: int, decoder_width: int, decoder_depth: int, decoder_heads: int
-) -> Architecture:
-    """LSM-1: five hours, patches of 10 minutes by 5 signals over 30 padded rows, full decoder ([1], Table 8)."""
-    shape = _shape(width, depth, heads, decoder_width, decoder_depth, decoder_heads)
-    return replace(shape, window_minutes=300, patch_signals=5, decoder="full", anchor_minutes=())
-
+AIM: Final[dict[str, Any]] = {"decoder": "full", "anchor_minutes": (), "drop_ratio": 0.5}
+"""LSM-2 as far as it is known; its D is not, 0.5 is that of its open re-implementation."""
+LSM1: Final[dict[str, Any]] = {
+    "window_minutes": 300,
+    "patch_signals": 5,
+    "filled": True,
+    "clock": False,
+    "decoder": "full",
+    "anchor_minutes": (),
+}
+"""LSM-1: five hours, patches of 10 minutes by 5 signals over 30 padded rows ([1], section 3.1, Table 6)."""
 
 SIZES: Final[dict[str, Architecture]] = {
-    "xxs": _shape(48, 2, 2, 48, 1, 2),  # 0.1 M parameters
-    "xs": _shape(96, 3, 4, 64, 1, 4),  # 0.4 M
-    "s": _shape(128, 4, 4, 96, 2, 4),  # 1.1 M
-    "m": _shape(192, 12, 3, 128, 4, 4),  # 6 M
-    "lsm2": _shape(384, 12, 6, 256, 4, 4),  # about 25 M, the size that is reported of LSM-2
-    "lsm1-tiny": _lsm1(192, 4, 3, 128, 2, 4),  # Table 8: 2 M
-    "lsm1-small": _lsm1(256, 8, 4, 192, 2, 4),  # 7 M
-    "lsm1-base": _lsm1(768, 12, 12, 512, 8, 16),  # 110 M
-    "lsm1-large": _lsm1(1024, 24, 16, 512, 8, 16),  # 328 M
+    "xxs": _shape((48, 2, 2), (48, 1, 2)),  # 0.1 M parameters
+    "xs": _shape((96, 3, 4), (64, 1, 4)),  # 0.4 M
+    "s": _shape((128, 4, 4), (96, 2, 4)),  # 1.1 M
+    "m": _shape((192, 12, 3), (128, 4, 4)),  # 6 M
+    "lsm2": _shape((384, 12, 6), (256, 4, 4)),  # about 25 M, the size that is reported of LSM-2
+    "lsm2-aim": _shape((384, 12, 6), (256, 4, 4), **AIM),  # the same the papers' way
+    "lsm1-tiny": _shape((192, 4, 3), (128, 2, 4), **LSM1),  # Table 8: 2 M
+    "lsm1-small": _shape((256, 8, 4), (192, 2, 4), **LSM1),  # 7 M
+    "lsm1-base": _shape((768, 12, 12), (512, 8, 16), **LSM1),  # 110 M
+    "lsm1-large": _shape((1024, 24, 16), (512, 8, 16), **LSM1),  # 328 M
 }
 
 
@@ -233,7 +271,10 @@ class Seen:
 
 
 class MaskedAutoencoder(nn.Module):
-    """The AIM masked autoencoder; ``forward`` is the training loss of each window."""
+    """The masked autoencoder of AIM and LSM-1; ``forward`` is the training loss of each window."""
+
+    _row_signal: Tensor
+    _signal_row: Tensor
 
     def __init__(self, architecture: Architecture, seed: int = 0) -> None:
         super().__init__()
@@ -243,8 +284,12 @@ class MaskedAutoencoder(nn.Module):
         initialise(self, seed)
 
     def _build(self, a: Architecture) -> None:
-        slots = MINUTES_PER_DAY // a.patch_minutes
-        self.embed = nn.Linear(2 * a.cells, a.width)  # values and which of them are there
+        slots = MINUTES_PER_DAY // a.patch_minutes if a.clock else a.grid.columns
+        row = torch.tensor([NAMES.index(name) for name in a.signal_order])
+        self._reorders = a.signal_order != NAMES
+        self.register_buffer("_row_signal", row, persistent=False)  # signal of each row
+        self.register_buffer("_signal_row", row.argsort(), persistent=False)  # row of each signal
+        self.embed = nn.Linear(a.cells if a.filled else 2 * a.cells, a.width)  # values, and which of them are there
         self.summary = nn.Embedding(1, a.width)
         self.position = Position(a.grid.rows, slots, a.width)
         self.encoder = nn.ModuleList([Block(a.width, a.heads) for _ in range(a.depth)])
@@ -260,34 +305,67 @@ class MaskedAutoencoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Mean squared error of each window over its scored cells (observed and hidden), [...]; 0 if there are none."""
-        values, observed = self.patches(batch)
-        seen = self.encode(batch, values, observed)
-        scored = batch.hidden & observed.any(-1)
-        place, asked = gather_first(scored)
-        predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, observed))
-        weight = take(observed, place) & asked[..., None]
-        error = (predicted - take(values, place)).square() * weight
+        values, there = self.inputs(batch)
+        seen = self.encode(batch, values, there)
+        targets, counted = self.filled_targets(batch) if self.architecture.filled else (values, there)
+        place, asked = gather_first(batch.hidden & counted.any(-1))
+        predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, there))
+        weight = take(counted, place) & asked[..., None]
+        error = (predicted - take(targets, place)).square() * weight
         return error.sum((-2, -1)) / weight.sum((-2, -1)).clamp(min=1)
 
     def reconstruct(self, batch: Batch) -> Tensor:
         """The window [..., 26, minutes] with every hidden place predicted, the rest as it came."""
-        values, observed = self.patches(batch)
-        seen = self.encode(batch, values, observed)
+        values, there = self.inputs(batch)
+        seen = self.encode(batch, values, there)
         place, asked = gather_first(batch.hidden)
-        predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, observed))
-        predicted = torch.where(asked[..., None], predicted, take(values, place))
+        predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, there))
+        kept = self._cut(batch.values)
+        predicted = torch.where(asked[..., None], predicted, take(kept, place))
         index = place[..., None].expand(predicted.shape)
-        return self.windows(values.scatter(-2, index, predicted.to(values.dtype)))
+        return self.windows(kept.scatter(-2, index, predicted.to(kept.dtype)))
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the model may look at: values and whether they are there, each [..., places, cells]; padding is not.
+
+        Cells of hidden places are in it; whoever uses it leaves those places out. Filled inputs are made from what is
+        neither missing nor hidden, so that no hidden cell shows through a gap beside it.
+        """
+        if not self.architecture.filled:
+            return self.patches(batch)
+        seen = batch.observed & ~self.hidden_cells(batch.hidden)
+        return self._cut(fill_gaps(batch.values, seen)), self._cut(torch.ones_like(batch.observed))
+
+    def filled_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a filled model's loss asks for: values and whether they count, each [..., places, cells].
+
+        All cells, gaps filled from all that was observed, as LSM-1 has it.
+        """
+        return self._cut(fill_gaps(batch.values, batch.observed)), self._cut(torch.ones_like(batch.observed))
 
     def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Values and observed [..., 26, minutes] -> patches [..., places, cells]; padded rows are not observed."""
         return self._cut(batch.values), self._cut(batch.observed)
 
-    def encode(self, batch: Batch, values: Tensor, observed: Tensor) -> Seen:
-        """Gather the seen patches, embed them with their place, and let them attend to each other."""
-        place, keep = gather_first(observed.any(-1) & ~batch.hidden)
-        there = take(observed, place)
-        cells = torch.cat([take(values, place) * there, there.to(values.dtype)], dim=-1)
+    def hidden_cells(self, places: Tensor) -> Tensor:
+        """Places bool [..., places] -> their cells, bool [..., 26, minutes]."""
+        return self.windows(places[..., None].expand(*places.shape, self.architecture.cells))
+
+    def places_of(self, cells: Tensor) -> Tensor:
+        """Cells bool [..., 26, minutes] -> the places that hold any of them, bool [..., places]."""
+        return self._cut(cells).any(-1)
+
+    def encode(self, batch: Batch, values: Tensor, there: Tensor) -> Seen:
+        """Gather the seen patches, embed them with their place, and let them attend to each other.
+
+        Raises:
+            ValueError: In training with a ``drop_ratio`` that leaves too little room for what is seen.
+        """
+        place, keep = gather_first(there.any(-1) & ~batch.hidden, self._room())
+        present = take(there, place)
+        cells = take(values, place) * present
+        if not self.architecture.filled:
+            cells = torch.cat([cells, present.to(values.dtype)], dim=-1)
         tokens = self.embed(cells) + self.position(*self._row_and_slot(place, batch.slot))
         zero = torch.zeros((*place.shape[:-1], 1), dtype=torch.long, device=place.device)
         tokens = torch.cat([self.summary(zero), tokens], dim=-2)
@@ -295,6 +373,13 @@ class MaskedAutoencoder(nn.Module):
         for block in self.encoder:
             tokens = block(tokens, keep)
         return Seen(self.norm(tokens), keep, place)
+
+    def _room(self) -> int | None:
+        """Places left when ``drop_ratio`` has dropped its share; None where it drops none (D is for training alone)."""
+        a = self.architecture
+        if a.drop_ratio is None or not self.training:
+            return None
+        return a.grid.places - round(a.drop_ratio * a.grid.places)
 
     def anchors(self, batch: Batch, values: Tensor, observed: Tensor) -> Tensor:
         """What is seen of the same signals around each place, at several reaches: [..., places, reaches].
@@ -346,7 +431,7 @@ class MaskedAutoencoder(nn.Module):
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """One vector a window, [..., width]: the mean of its seen patches; the summary token where none is seen."""
-        seen = self.encode(batch, *self.patches(batch))
+        seen = self.encode(batch, *self.inputs(batch))
         weight = seen.keep.clone()
         weight[..., 0] = ~seen.keep[..., 1:].any(-1)
         total = (seen.tokens * weight[..., None]).sum(-2)
@@ -357,10 +442,12 @@ class MaskedAutoencoder(nn.Module):
         """Patches [..., places, cells] -> [..., 26, minutes]; the inverse of ``patches`` for the 26 real rows."""
         a = self.architecture
         x = split(split(patches, -1, (a.patch_signals, a.patch_minutes)), -3, (a.grid.rows, a.grid.columns))
-        return x.transpose(-3, -2).flatten(-4, -3).flatten(-2)[..., :N_SIGNALS, :]
+        x = x.transpose(-3, -2).flatten(-4, -3).flatten(-2)
+        return x.index_select(-2, self._signal_row) if self._reorders else x[..., :N_SIGNALS, :]
 
     def _cut(self, x: Tensor) -> Tensor:
         a = self.architecture
+        x = x.index_select(-2, self._row_signal) if self._reorders else x
         x = F.pad(x, (0, 0, 0, a.grid.rows * a.patch_signals - N_SIGNALS))
         x = split(split(x, -1, (a.grid.columns, a.patch_minutes)), -3, (a.grid.rows, a.patch_signals))
         return x.transpose(-3, -2).flatten(-2).flatten(-3, -2)
@@ -373,18 +460,30 @@ class MaskedAutoencoder(nn.Module):
 
     def _row_and_slot(self, place: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
         columns = self.architecture.grid.columns
+        if not self.architecture.clock:
+            return place // columns, place % columns
         first = slot[..., None] * 10 // self.architecture.patch_minutes
         return place // columns, (first + place % columns) % self.decoder_position.slot.num_embeddings
 
 
-def gather_first(chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of the True places of ``chosen`` [..., places], in order, padded to the batch's largest count.
+def gather_first(chosen: Tensor, room: int | None = None) -> tuple[Tensor, Tensor]:
+    """Indices of the True places of ``chosen`` [..., places], in order, then others, the same number for all.
+
+    Args:
+        chosen: bool [..., places].
+        room: How many indices; None: the batch's largest count of True, at least 1.
 
     Returns:
-        Indices int64 [..., m] and bool [..., m], False at padding; m is at least 1.
+        Indices int64 [..., m] and bool [..., m], False at the others.
+
+    Raises:
+        ValueError: If there are more than ``room``.
     """
     count = chosen.sum(-1)
-    m = max(1, int(count.max())) if count.numel() else 1
+    largest = int(count.max()) if count.numel() else 0
+    if room is not None and largest > room:
+        raise ValueError(f"{largest} seen places do not fit in the {room} of {chosen.shape[-1]} that drop_ratio leaves")
+    m = max(1, largest) if room is None else room
     order = torch.argsort(~chosen, dim=-1, stable=True)[..., :m].contiguous()
     return order, torch.arange(m, device=chosen.device) < count[..., None]
 

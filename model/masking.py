@@ -4,11 +4,17 @@ AIM [1] unites the inherited mask (really missing) with an artificial one. This 
 *places*: the grid of patches, [rows, columns] = [signal groups, time slots], flattened row by row. The united mask is
 formed in the encoder, and a cell is scored exactly where it is hidden here and was observed.
 
+LSM-1 [2] compares five ways to hide 80 % (Fig. 5, Table 5), one for a whole training: random patches, structured by
+time, structured by sensor, and its two temporal tasks, a gap and the end. ``MASKS`` has them by name.
+
 [1] LSM-2: Learning from Incomplete Wearable Sensor Data, Google Research 2025: 80 % random patches, 50 % of the time,
     50 % of the signals, one kind drawn per sample.
+[2] Narayanswamy, Liu et al., ICLR 2025, arXiv:2410.13638.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,37 +43,56 @@ class MaskMix:
         random: Share of places that a random mask hides.
         time: Share of columns that a time slice hides, all signals, one contiguous stretch.
         signal: Share of rows that a signal slice hides, all the time.
-        weights: Odds of (random, time, signal).
+        columns: Share of columns that scattered columns hide, all signals, each anywhere.
+        end: Share of columns that the end hides, all signals, the last ones.
+        weights: Odds of (random, time, signal, columns, end); those left out are 0.
     """
 
     random: float = 0.8
     time: float = 0.5
     signal: float = 0.5
-    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    columns: float = 0.8
+    end: float = 0.8
+    weights: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
-        for name in ("random", "time", "signal"):
+        for name in KINDS:
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"mask share {name}={getattr(self, name)} is not in (0, 1)")
-        if min(self.weights) < 0 or sum(self.weights) <= 0:
-            raise ValueError(f"mask weights {self.weights} are not non-negative with a positive sum")
+        object.__setattr__(self, "weights", tuple(self.weights))  # JSON has lists
+        if not 1 <= len(self.weights) <= len(KINDS) or min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf:
+            raise ValueError(f"mask weights {self.weights} are not 1 to {len(KINDS)}, non-negative, of positive sum")
+
+    def least_hidden(self, grid: Grid) -> int:
+        """Places that any mask hides at least, of the kinds that are drawn."""
+        whole = {"random": grid.places, "signal": grid.rows}
+        hidden: dict[str, int] = {kind: round(getattr(self, kind) * whole.get(kind, grid.columns)) for kind in KINDS}
+        each = {"random": 1, "signal": grid.columns}
+        drawn = [kind for kind, odds in zip(KINDS, self.weights, strict=False) if odds > 0]
+        return min(hidden[kind] * each.get(kind, grid.rows) for kind in drawn)
+
+
+KINDS: Final = ("random", "time", "signal", "columns", "end")
+MASKS: Final[dict[str, MaskMix]] = {
+    "aim": MaskMix(),
+    "random": MaskMix(weights=(1,)),  # LSM-1 Fig. 5 (B)
+    "structured-temporal": MaskMix(weights=(0, 0, 0, 1)),  # (C)
+    "structured-sensor": MaskMix(signal=0.8, weights=(0, 0, 1)),  # (D)
+    "temporal-extrapolation": MaskMix(weights=(0, 0, 0, 0, 1)),  # (E)
+    "temporal-interpolation": MaskMix(time=0.8, weights=(0, 1)),  # (F)
+}
 
 
 def draw_masks(mix: MaskMix, grid: Grid, n: int, rng: np.random.Generator) -> Places:
     """Hidden places of ``n`` windows, bool [n, places]; each window draws one kind of mask.
 
-    >>> masks = draw_masks(MaskMix(weights=(1, 0, 0)), Grid(rows=26, columns=30), 4, np.random.default_rng(0))
+    >>> masks = draw_masks(MASKS["random"], Grid(rows=26, columns=30), 4, np.random.default_rng(0))
     >>> masks.shape, masks.mean(axis=1).tolist()
     ((4, 780), [0.8, 0.8, 0.8, 0.8])
     """
-    kind = rng.choice(3, size=n, p=np.asarray(mix.weights) / sum(mix.weights))
-    drawn = np.stack(
-        [
-            random_places(mix.random, grid, n, rng),
-            time_slice(mix.time, grid, n, rng),
-            signal_slice(mix.signal, grid, n, rng),
-        ]
-    )
+    kind = rng.choice(len(mix.weights), size=n, p=np.asarray(mix.weights) / sum(mix.weights))
+    draws = (random_places, time_slice, signal_slice, scattered_columns, end_slice)[: len(mix.weights)]
+    drawn = np.stack([draw(getattr(mix, name), grid, n, rng) for name, draw in zip(KINDS, draws, strict=False)])
     hidden: Places = drawn[kind, np.arange(n)]
     return hidden
 
@@ -88,6 +113,17 @@ def signal_slice(share: float, grid: Grid, n: int, rng: np.random.Generator) -> 
     """``round(share x rows)`` whole rows."""
     rows = _smallest(rng.random((n, grid.rows)), round(share * grid.rows))
     return np.repeat(rows, grid.columns, axis=1)
+
+
+def scattered_columns(share: float, grid: Grid, n: int, rng: np.random.Generator) -> Places:
+    """``round(share x columns)`` columns anywhere, all rows."""
+    return np.tile(_smallest(rng.random((n, grid.columns)), round(share * grid.columns)), (1, grid.rows))
+
+
+def end_slice(share: float, grid: Grid, n: int, rng: np.random.Generator) -> Places:
+    """The last ``round(share x columns)`` columns, all rows."""
+    length = round(share * grid.columns)
+    return stretch(grid, np.full((n, 1), grid.columns - length), length)
 
 
 def stretch(grid: Grid, start: NDArray[np.int64], length: int) -> Places:

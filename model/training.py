@@ -8,18 +8,21 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Final, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from model.augmenting import Augmentation, augment
 from model.autoencoder import Architecture, MaskedAutoencoder
-from model.masking import MaskMix, draw_masks
+from model.masking import MASKS, MaskMix, draw_masks
 from model.windows import Batch, Days, Normaliser
 from simulator.files import read_json, write_json, write_whole
 from simulator.randomness import stream
@@ -42,7 +45,9 @@ class TrainingPlan:
         warmup_share: Share of steps over which the rate rises linearly; then it falls to 0 along a cosine.
         weight_decay: AdamW's.
         clip_norm: Bound on the gradient's norm.
+        second_momentum: AdamW's second beta.
         masks: The artificial masks.
+        augment: How windows are bent before; None leaves them as they are.
         checkpoint_every: Steps between checkpoints.
     """
 
@@ -52,7 +57,9 @@ class TrainingPlan:
     warmup_share: float = 0.05
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
+    second_momentum: float = 0.95
     masks: MaskMix = field(default_factory=MaskMix)
+    augment: Augmentation | None = None
     checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
@@ -61,6 +68,8 @@ class TrainingPlan:
                 raise ValueError(f"training: {name}={getattr(self, name)} is not positive and finite")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"training: weight_decay={self.weight_decay} is not in [0, inf)")
+        if not 0 <= self.second_momentum < 1:
+            raise ValueError(f"training: second_momentum={self.second_momentum} is not in [0, 1)")
         if not 0 <= self.warmup_share <= 1:
             raise ValueError(f"training: warmup_share={self.warmup_share} is not in [0, 1]")
         if self.batch_windows > MOST_WINDOWS:
@@ -68,16 +77,50 @@ class TrainingPlan:
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine to 0."""
-        warmup = max(1, round(self.warmup_share * self.steps))
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
+        return learning_rate_at(step, self.steps, max(1, round(self.warmup_share * self.steps)), self.learning_rate)
+
+
+def learning_rate_at(step: int, steps: int, warmup_steps: int, peak: float) -> float:
+    """Linear warm-up to ``peak``, then a cosine to 0."""
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))
+
+
+PLANS: Final[dict[str, TrainingPlan]] = {
+    "small": TrainingPlan(steps=1000, batch_windows=32, learning_rate=3e-3),  # what two cores do in minutes
+    "lsm1": TrainingPlan(  # LSM-1 Table 15; its base learning rate read as the peak
+        steps=50_000,
+        batch_windows=4096,
+        learning_rate=5e-3,
+        warmup_share=2_500 / 50_000,
+        weight_decay=1e-4,
+        clip_norm=1.0,
+        masks=MASKS["random"],
+        augment=Augmentation(),
+    ),
+}
+
+
+def check_masks(architecture: Architecture, plan: TrainingPlan) -> None:
+    """See that dropping by number drops no place that could be seen.
+
+    Raises:
+        ValueError: If the masks hide fewer places than the architecture drops.
+    """
+    ratio, places = architecture.drop_ratio or 0.0, architecture.grid.places
+    dropped, hidden = round(ratio * places), plan.masks.least_hidden(architecture.grid)
+    if dropped > hidden:
+        raise ValueError(f"drop_ratio={ratio} drops {dropped} of {places} places, masks hide {hidden}")
 
 
 def adamw(module: nn.Module, plan: TrainingPlan) -> torch.optim.AdamW:
-    """The optimiser of the papers (LSM-1 Table 15: AdamW, momentum 0.9 and 0.95)."""
+    """The optimiser of the papers (LSM-1 Table 15: AdamW, first momentum 0.9)."""
     return torch.optim.AdamW(
-        module.parameters(), lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=plan.weight_decay
+        [p for p in module.parameters() if p.requires_grad],
+        lr=plan.learning_rate,
+        betas=(0.9, plan.second_momentum),
+        weight_decay=plan.weight_decay,
     )
 
 
@@ -126,48 +169,83 @@ def batches(
 
     With an optimiser, its learning rate is set to the step's before the step's batch is given out.
     """
-    usable = days.usable(architecture.window_minutes)
-    if not len(usable):
-        raise DataError(f"no window of {architecture.window_minutes} minutes holds a fifth of its cells")
+    usable = usable_windows(days, architecture)
     for step in steps:
-        if optimiser is not None:
-            for group in optimiser.param_groups:
-                group["lr"] = plan.learning_rate_at(step)
+        set_learning_rate(optimiser, plan, step)
         rng = stream(seed, "batch", step)
         windows = usable[rng.integers(len(usable), size=plan.batch_windows)]
         hidden = draw_masks(plan.masks, architecture.grid, len(windows), rng)
-        yield days.batch(windows, architecture.window_minutes, hidden)
+        batch = days.batch(windows, architecture.window_minutes, hidden)
+        yield batch if plan.augment is None else augment(batch, plan.augment, rng)
+
+
+def usable_windows(days: Days, architecture: Architecture) -> NDArray[np.int64]:
+    """Windows to draw from, [n, 2] of (day index, start minute).
+
+    Raises:
+        DataError: If there is none.
+    """
+    usable = days.usable(architecture.window_minutes)
+    if not len(usable):
+        raise DataError(f"no window of {architecture.window_minutes} minutes holds a fifth of its cells")
+    return usable
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer | None, plan: TrainingPlan, step: int) -> None:
+    """Give an optimiser, if there is one, the rate of a step."""
+    for group in optimiser.param_groups if optimiser is not None else ():
+        group["lr"] = plan.learning_rate_at(step)
+
+
+class Loader(Protocol):
+    """Gives the batches of steps, and before each its learning rate to the optimiser; ``batches`` is one."""
+
+    def __call__(
+        self,
+        days: Days,
+        architecture: Architecture,
+        plan: TrainingPlan,
+        seed: int,
+        steps: range,
+        optimiser: torch.optim.Optimizer | None = None,
+    ) -> Iterator[Batch]:
+        """Batches of ``steps``; a function of (seed, step) alone."""
 
 
 def train(
-    model: MaskedAutoencoder,
+    model: nn.Module,
     days: Days,
     plan: TrainingPlan,
     *,
     seed: int,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    loader: Loader = batches,
 ) -> list[float]:
     """Train from the last checkpoint, if there is one, to the plan's last step.
 
     Args:
-        model: Changed in place.
+        model: A masked autoencoder, or another module with an ``architecture``; changed in place.
         days: What it learns from.
         plan: How.
         seed: Seed of batches and masks.
         checkpoint: File to go on from and to write; None keeps nothing.
         progress: Told of every step.
+        loader: Makes the batches.
 
     Returns:
         The loss of every step, those before a resume too.
 
     Raises:
         DataError: If the checkpoint is damaged or belongs to another plan, model, seed or data, or the loss diverged.
+        ValueError: If the masks hide fewer places than the architecture drops.
     """
+    architecture: Architecture = model.architecture  # type: ignore[assignment]
+    check_masks(architecture, plan)
     optimiser = adamw(model, plan)
     losses: list[float] = []
     data = hashlib.blake2b(days.values.tobytes() + days.observed.tobytes(), digest_size=16).hexdigest()
-    identity = {"plan": asdict(plan), "architecture": asdict(model.architecture), "seed": seed, "data": data}
+    identity = {"plan": asdict(plan), "architecture": asdict(architecture), "seed": seed, "data": data}
     if checkpoint is not None and checkpoint.exists():
         losses = _resume(checkpoint, identity, model, optimiser)
 
@@ -181,8 +259,8 @@ def train(
         if progress is not None:
             progress(done - 1, loss)
 
-    loader = batches(days, model.architecture, plan, seed, range(len(losses), plan.steps), optimiser)
-    run_steps(model, optimiser, loader, plan.clip_norm, on_loss)
+    steps = loader(days, architecture, plan, seed, range(len(losses), plan.steps), optimiser)
+    run_steps(model, optimiser, steps, plan.clip_norm, on_loss)
     return losses
 
 
@@ -190,9 +268,9 @@ def train(
 def validation_loss(
     model: MaskedAutoencoder, days: Days, plan: TrainingPlan, *, seed: int, n_batches: int = 8
 ) -> float:
-    """Mean training loss on fixed windows and masks of people not trained on."""
+    """Mean training loss on fixed windows and masks of people not trained on, as they are: not augmented."""
     model.eval()
-    loader = batches(days, model.architecture, plan, seed, range(n_batches))
+    loader = batches(days, model.architecture, replace(plan, augment=None), seed, range(n_batches))
     return float(torch.stack([model(batch).mean() for batch in loader]).mean())
 
 

@@ -185,6 +185,26 @@ class Days:
         )
 
 
+def fill_gaps(values: Tensor, known: Tensor) -> Tensor:
+    """Gaps along time as straight lines, level beyond the first and last known value; 0 where nothing is known.
+
+    LSM-1's way (section 3.1, appendix F.2); only known cells are read.
+
+    Args:
+        values: float32 [..., minutes].
+        known: bool, same shape.
+    """
+    minutes = known.shape[-1]
+    minute = torch.arange(minutes, device=known.device).expand(known.shape)
+    before = torch.where(known, minute, -1).cummax(-1).values
+    after = torch.where(known, minute, minutes).flip(-1).cummin(-1).values.flip(-1)
+    left = torch.where(before < 0, after, before)
+    right = torch.where(after == minutes, before, after)
+    share = (minute - left) / (right - left).clamp(min=1)
+    low, high = (values.gather(-1, place.clamp(0, minutes - 1)) for place in (left, right))
+    return torch.where(known.any(-1, keepdim=True), low + (high - low) * share, 0.0)
+
+
 class WindowDataset(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
     """The torch view of a dataset folder or cohort: item i is (values, observed, slot) of one usable window."""
 

@@ -8,6 +8,7 @@ day or worker changes nobody.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
+from itertools import islice
 from operator import itemgetter
 from typing import Final
 
@@ -16,10 +17,11 @@ import pandas as pd
 
 from simulator.clock import changes, rewrite
 from simulator.faults import linger
-from simulator.missingness import find_gaps
+from simulator.heartbeat import Singles
+from simulator.missingness import RR_VALID_THRESHOLD_PERCENT, find_gaps
 from simulator.physiology import embody
 from simulator.population import Person, Population
-from simulator.recording import Reason, Recording, round_to_resolution
+from simulator.recording import Recording, deliver, round_to_resolution
 from simulator.routine import Routine, live, live_through
 from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
@@ -27,7 +29,7 @@ from simulator.vendors import VENDORS, Vendor
 from simulator.wearing import installed, wear_key
 
 MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
-_OBSERVED: Final = int(Reason.OBSERVED)  # a plain number, which stays a byte beside bytes; an enum widens them
+_DAYS_AT_A_TIME: Final = 7  # lived, worn and recorded together: 3 MB
 _HIDDEN_FIELDS: Final = frozenset({"seed", "index"})
 _COLUMN_TYPES: Final = {f.name: f.type for f in fields(Person) if f.type in (bool, int, float)}
 
@@ -90,7 +92,9 @@ class Cohort:
         if not (0 <= person < self.people and 0 <= day < self.days):
             raise IndexError(f"{place=} is not within {self.people} people and {self.days} days")
         who = self.person(person)
-        return self._record(who, self.vendor_of(person), live(who, day, self.start), day)
+        vendor = self._device(who, self.vendor_of(person), day)
+        routine = live(who, day, self.start)
+        return self._record(who, vendor, routine, *_wear(who, vendor, routine, day), day)
 
     def __iter__(self) -> Iterator[Recording]:
         """Every person-day that the population keeps, all days of a person before the next person's."""
@@ -125,26 +129,43 @@ class Cohort:
         return pd.DataFrame(columns | facts)
 
     def of_person(self, person_index: int) -> Iterator[Recording]:
-        """A person's days that the population keeps, in order; quicker together than one by one."""
-        person, vendor = self.person(person_index), self.vendor_of(person_index)
-        for day, routine in enumerate(live_through(person, range(self.days), self.start)):
-            recording = self._record(person, vendor, routine, day)
-            if 1.0 - np.count_nonzero(recording.observed) / recording.observed.size <= self.population.most_missing:
-                yield recording
+        """A person's days that the population keeps, in order; quicker together than one by one.
 
-    def _record(self, person: Person, vendor: Vendor, routine: Routine, day: int) -> Recording:
-        today, key = self.start + timedelta(days=day), wear_key(person)
-        vendor = installed(person, vendor, today, key)
-        latent = embody(person, routine, day)
-        values = measure(person, vendor, routine, latent, day)
-        reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], latent.motion_g, day)
+        A week is lived before it is worn, and worn before its gaps are found: a processor that has just made a hundred
+        thousand beats has forgotten how people live, and reads that faster once a week than once a day.
+        """
+        person, vendor = self.person(person_index), self.vendor_of(person_index)
+        lived = enumerate(live_through(person, range(self.days), self.start))
+        while week := list(islice(lived, _DAYS_AT_A_TIME)):
+            devices = [self._device(person, vendor, day) for day, _ in week]
+            worn = [_wear(person, device, routine, day) for device, (day, routine) in zip(devices, week, strict=True)]
+            for device, (day, routine), measured in zip(devices, week, worn, strict=True):
+                recording = self._record(person, device, routine, *measured, day)
+                if 1.0 - np.count_nonzero(recording.observed) / recording.observed.size <= self.population.most_missing:
+                    yield recording
+
+    def _device(self, person: Person, vendor: Vendor, day: int) -> Vendor:
+        """With the firmware of its day."""
+        return installed(person, vendor, self.start + timedelta(days=day), wear_key(person))
+
+    def _record(
+        self,
+        person: Person,
+        vendor: Vendor,
+        routine: Routine,
+        values: Singles,
+        truth: Singles,
+        motion_g: Singles,
+        day: int,
+    ) -> Recording:
+        """What is delivered of a day; ``values`` and ``truth`` become the recording's."""
+        today = self.start + timedelta(days=day)
+        reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], motion_g, day)
         faults = linger(person, vendor, values, reason, day)
         take_off(values, reason)
-        faults += rewrite(reason, changes(person, self.population.summer_time, today, day, key))
-        observed = reason == _OBSERVED
-        values[~observed] = 0.0
-        for array in (values, latent.truth):
-            round_to_resolution(array)
+        faults += rewrite(reason, changes(person, self.population.summer_time, today, day, wear_key(person)))
+        observed = deliver(values, reason)
+        round_to_resolution(truth)
         return Recording(
             person=self.person_id(person.index - self.first_person),
             vendor=vendor.name,
@@ -153,6 +174,13 @@ class Cohort:
             values=values,
             observed=observed,
             reason=reason,
-            truth=latent.truth if self.with_truth else None,
+            truth=truth if self.with_truth else None,
             events=tuple(sorted((*routine.events, *faults), key=itemgetter(2, 3, 0))) if faults else routine.events,
         )
+
+
+def _wear(person: Person, vendor: Vendor, routine: Routine, day: int) -> tuple[Singles, Singles, Singles]:
+    """Measured values, truth and motion of a day, without its beats, which need more memory than all that is kept."""
+    latent = embody(person, routine, day)
+    values = measure(person, vendor, routine, latent, day, least_valid_percent=RR_VALID_THRESHOLD_PERCENT)
+    return values, latent.truth, latent.motion_g

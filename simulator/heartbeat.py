@@ -12,8 +12,9 @@ millisecond, finer than any device's.
 Statistics are those of LSM-1 [3] section 3.1 over the trailing five minutes: once over all intervals between normal
 beats, as a perfect sensor would have it, and once over those that a device found, where successive differences count
 only between intervals that follow one another. They are sums of per-minute sums of whole numbers, and percentiles and
-entropies of a window's histogram that one minute enters and another leaves; so a day costs half a millisecond, and
-comes out the same to the bit whatever the processor's vector width.
+entropies of a window's histogram that one minute enters and another leaves; so a day comes out the same to the bit
+whatever the processor's vector width. What a device's caller would drop, since too small a share is valid, is not
+computed.
 
 [1] Task Force of ESC and NASPE, "Heart rate variability", Circulation 93:1043-1065, 1996.
 [2] Julien, "The enigma of Mayer waves", Cardiovasc. Res. 70:12-21, 2006.
@@ -52,8 +53,9 @@ _LARGE_PARTS: Final = 480  # 30 ms: differences above it count for pNN30
 _BYTES_SD: Final = 147.80  # of the sum of four independent bytes, whose mean is 510
 _REFERENCE_PARTS: Final = 12_800  # 800 ms, subtracted before squaring, against overflow
 _BINS: Final = 320  # of a histogram: 0 to 2,552 ms, or -1,024 to 1,024 ms where the ends take what lies beyond
-_NO_BIN: Final = 319  # takes what is not found, and is never read
+_NO_BIN: Final = 312  # from here on eight take in turn what is not found, and are never read
 _DIFFERENCE_BINS: Final = 256
+_BLOCK: Final = 16  # bins of a histogram that are added at a time
 _RING: Final = WINDOW_MINUTES + 1  # minutes whose histograms are kept: a window's and the one that leaves it
 _LOG_PARTS: Final = 65536  # n ln n is added in whole 1/65536 nats, exactly and in any order
 _MOST_IN_WINDOW: Final = WINDOW_MINUTES * _BEATS_PER_MINUTE
@@ -62,6 +64,7 @@ _N_LOG_N: Final = np.round(
 ).astype(np.int32)
 
 Singles = NDArray[np.float32]
+Parts = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,15 +95,20 @@ class Beats:
     """The heartbeats of a day and of the ``WARM_UP_MINUTES`` before it.
 
     Attributes:
-        rr_ms: float32 [n], interval that each beat ends, whole sixteenths of a millisecond.
+        parts: uint16 [n], interval that each beat ends, in sixteenths of a millisecond.
         found: bool [n], True where the interval lies between normal beats (neither an ectopic beat's nor its pause)
             and, of a device's beats, where the device holds it valid.
         first: int64 [WARM_UP_MINUTES + 1441]; beats ``first[m]`` to ``first[m + 1]`` end in minute m.
     """
 
-    rr_ms: NDArray[np.float32]
+    parts: NDArray[np.uint16]
     found: NDArray[np.bool_]
     first: NDArray[np.int64]
+
+    @property
+    def rr_ms(self) -> Singles:
+        """The intervals in milliseconds, float32 [n], exactly."""
+        return self.parts * np.float32(1.0 / _PARTS_PER_MS)
 
 
 def beat(tone: Tone, key: Key, day: int) -> tuple[Beats, Floats]:
@@ -120,9 +128,9 @@ def beat(tone: Tone, key: Key, day: int) -> tuple[Beats, Floats]:
     cosines = np.cos(turns)  # NumPy's single precision is several times as fast as one number at a time
     kept = np.exp(np.array([[-1.0 / MAYER_SECONDS], [-1.0 / SLOW_SECONDS]], dtype=np.float32) * seconds)
     waves = _waves(cosines, kept, tone.breath_ms, tone.mayer_ms, tone.slow_ms, tone.white_ms)
-    rr, first, rate = _beat(key, first_minute, tone.rr_ms, waves)
-    found = _early_beats(key, first_minute, rr, first, min(tone.ectopic_per_hour / 60.0, 1.0))
-    return Beats(rr, found, first), rate[WARM_UP_MINUTES:-1]
+    parts, first, rate = _beat(key, first_minute, tone.rr_ms, waves)
+    found = _early_beats(key, first_minute, parts, first, min(tone.ectopic_per_hour / 60.0, 1.0))
+    return Beats(parts, found, first), rate[WARM_UP_MINUTES:-1]
 
 
 def find_beats(
@@ -144,22 +152,28 @@ def find_beats(
     """
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
     normal = beats.found.view(np.uint8)
-    rr, found = _find(
-        key, first_minute, beats.rr_ms, normal, beats.first, found_share, jitter_ms, gross_share, gross_ms
+    parts, found = _find(
+        key, first_minute, beats.parts, normal, beats.first, found_share, jitter_ms, gross_share, gross_ms
     )
-    return Beats(rr, found.view(np.bool_), beats.first)
+    return Beats(parts, found.view(np.bool_), beats.first)
 
 
-def rr_statistics(beats: Beats) -> NDArray[np.float32]:
+def rr_statistics(beats: Beats, least_valid_percent: float = 0.0) -> NDArray[np.float32]:
     """The ten statistics of ``signals.RR_STATISTICS`` over the trailing five minutes of each minute.
 
     A successive difference belongs to its later interval and counts if both are found. Percentiles are linear within
     their 8 ms bin. Where fewer than ``FEWEST_INTERVALS`` are found, all but the valid share stay as they were.
 
+    Args:
+        beats: Of the heart, or of a device.
+        least_valid_percent: Valid share of a window from which on its other statistics are wanted; where it is lower,
+            they too stay as they were, and cost nothing.
+
     Returns:
         float32 [10, 1440].
     """
-    return _statistics(beats.rr_ms, beats.found.view(np.uint8), beats.first)  # bytes load many at a time, bools do not
+    found = beats.found.view(np.uint8)  # bytes load many at a time, bools do not
+    return _statistics(beats.parts, found, beats.first, least_valid_percent)
 
 
 @compiled
@@ -202,13 +216,13 @@ def _waves(
 
 
 @compiled_fused
-def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[Singles, NDArray[np.int64], Floats]:
+def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[Parts, NDArray[np.int64], Floats]:
     """Intervals, the first beat of each minute, and each minute's mean of instantaneous rate (one minute more).
 
     Time is counted in sixteenths of a millisecond.
     """
     n_minutes = rr_ms.size
-    rr = np.empty(n_minutes * _BEATS_PER_MINUTE, dtype=np.float32)
+    parts = np.empty(n_minutes * _BEATS_PER_MINUTE, dtype=np.uint16)
     first = np.zeros(n_minutes + 1, dtype=np.int64)
     rate = np.zeros(n_minutes + 1)
     own = lane_key(key, 1)
@@ -252,7 +266,7 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
                 if np.uint64(interval - shortest) > span:  # as unsigned numbers, below the shortest is far above
                     interval = min(max(interval, shortest), longest)
                 level *= growth
-                rr[n] = np.float32(interval) * np.float32(1.0 / _PARTS_PER_MS)
+                parts[n] = np.uint16(interval)
                 n += np.uint64(1)
                 now += interval
         now -= 2 * _HALF_MINUTE_PARTS
@@ -260,34 +274,35 @@ def _beat(key: Key, first_minute: int, rr_ms: Singles, waves: Singles) -> tuple[
         rate[m] += np.float64(n - begun) - beyond
         rate[m + 1] += beyond
         first[m + 1] = n - np.uint64(1)  # the beat that crossed ends in the next minute
-    return rr[: n - np.uint64(1)], first, rate
+    return parts[: n - np.uint64(1)], first, rate
 
 
 @compiled
 def _early_beats(
-    key: Key, first_minute: int, rr: NDArray[np.float32], first: NDArray[np.int64], chance: float
+    key: Key, first_minute: int, parts: Parts, first: NDArray[np.int64], chance: float
 ) -> NDArray[np.bool_]:
     """Make a beat of a minute come early with ``chance``, in place; True for the intervals between normal beats.
 
     The pause after it is full (the sinus node keeps its own time), so no other beat moves.
     """
-    normal = np.ones(rr.size, dtype=np.bool_)
+    normal = np.ones(parts.size, dtype=np.bool_)
+    shortest, longest = _PARTS_PER_MS * SHORTEST_RR_MS, _PARTS_PER_MS * LONGEST_RR_MS
     own = lane_key(key, 3)
     for m in range(first.size - 1):
         word = bits(own, np.uint64(first_minute + m))
         if unit(word) < chance:
             place = unit(bits(own, ~np.uint64(first_minute + m)))
             i = first[m] + int(place * (first[m + 1] - 1 - first[m]))
-            early = min(np.float32(PREMATURE) * rr[i], rr[i] - np.float32(SHORTEST_RR_MS))
-            early = min(early, np.float32(LONGEST_RR_MS) - rr[i + 1])
-            early = np.floor(early * np.float32(_PARTS_PER_MS)) * np.float32(1.0 / _PARTS_PER_MS)
-            rr[i] -= early
-            rr[i + 1] += early
+            most = min(np.float64(parts[i]) - shortest, longest - np.float64(parts[i + 1]))
+            early = np.uint16(min(np.float64(np.float32(PREMATURE) * np.float32(parts[i])), most))
+            parts[i] -= early
+            parts[i + 1] += early
             normal[i] = normal[i + 1] = False
     return normal
 
 
-_LOST, _FOUND, _AS_BEFORE = np.uint8(0), np.uint8(1), np.uint8(2)  # one bit says found, the other as before
+_LOST, _FOUND, _AS_BEFORE = np.uint8(0), np.uint8(1), np.uint8(2)
+_BYTE_ONES: Final = np.uint64(0x0101_0101_0101_0101)
 
 
 @compiled
@@ -322,21 +337,43 @@ def _fates(
 
 
 @compiled
+def _settle(fates: NDArray[np.uint64], blocks: int, state: np.uint64) -> None:
+    """Replace each beat's fate by 1 if it is found and by 0 if not, where "as before" takes the last other fate.
+
+    A carry does that for eight beats in one addition: a byte that is found sends one on (255 + 1), one that is lost
+    stops it (0 + 0), and one that is as before passes on what it got (255 + 0).
+
+    Args:
+        fates: A byte a beat, eight to a word.
+        blocks: How many words.
+        state: 1 if the beat before the first was found, else 0.
+    """
+    for block in range(np.uint64(blocks)):
+        one = fates[block] & _BYTE_ONES
+        through = (one | ((fates[block] >> np.uint64(1)) & _BYTE_ONES)) * np.uint64(255)
+        total = through + one + state
+        into = total ^ through ^ one  # the lowest bit of each byte: what it got
+        state = ((through & one) | ((through | one) & ~total)) >> np.uint64(63)
+        fates[block] = ((into >> np.uint64(8)) & _BYTE_ONES) | (state << np.uint64(56))
+
+
+@compiled
 def _find(
     key: Key,
     first_minute: int,
-    rr: Singles,
+    parts: Parts,
     normal: NDArray[np.uint8],
     first: NDArray[np.int64],
     found_share: Singles,
     jitter_ms: Singles,
     gross_share: Singles,
     gross_ms: float,
-) -> tuple[Singles, NDArray[np.uint8]]:
+) -> tuple[Parts, NDArray[np.uint8]]:
     """Intervals as measured and whether they were found."""
-    measured = np.empty_like(rr)
-    found = np.empty(rr.size, dtype=np.uint8)
-    fates = np.empty(_BEATS_PER_MINUTE, dtype=np.uint8)
+    measured = np.empty_like(parts)
+    found = np.empty(parts.size, dtype=np.uint8)
+    words = np.empty(_BEATS_PER_MINUTE // 8, dtype=np.uint64)
+    fates = words.view(np.uint8)
     misplaced = np.zeros(_BEATS_PER_MINUTE + 1, dtype=np.int32)  # the first: of the last minute's last beat
     own = lane_key(key, 2)
     to_parts = _PARTS_PER_MS / _BYTES_SD
@@ -351,52 +388,70 @@ def _find(
         _fates(word, int(n), lucky, gross, sizes[0], sizes[1], fates, misplaced[1:])
         for i in range(n):
             moved = np.int32(misplaced[i + np.uint64(1)] - misplaced[i])
-            parts = np.int32(np.int32(rr[begin + i] * np.float32(_PARTS_PER_MS)) + moved)
-            measured[begin + i] = np.float32(min(max(parts, least), most)) * np.float32(1.0 / _PARTS_PER_MS)
+            measured[begin + i] = np.uint16(min(max(np.int32(np.int32(parts[begin + i]) + moved), least), most))
+        _settle(words, int(n + np.uint64(7)) // 8, state)
         for i in range(n):
-            fate = np.uint64(fates[i])
-            state = (state & (fate >> np.uint64(1))) | (fate & np.uint64(1))
-            found[begin + i] = np.uint8(state) & normal[begin + i]
+            found[begin + i] = fates[i] & normal[begin + i]
+        if n > 0:
+            state = np.uint64(fates[n - np.uint64(1)])
         misplaced[0] = misplaced[n]
     return measured, found
 
 
 @compiled
+def _cover(parts: Parts, found: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each minute how many intervals were found, the time that they take, and all time; [3, minutes].
+
+    Times are in sixteenths of a millisecond. The day's very first interval, which is in no window, is left out.
+    """
+    sums = np.empty((3, first.size - 1), dtype=np.int64)
+    for m in range(first.size - 1):
+        begin = np.uint64(max(first[m], 1))
+        count = covered = whole = np.int32(0)
+        for i in range(np.uint64(first[m + 1]) - begin):
+            interval = np.int32(parts[begin + i])
+            is_found = np.int32(-np.int32(found[begin + i]))  # all bits or none: a mask
+            # Numba widens sums of 32-bit integers to 64 bits, which halves what one instruction does; hence the casts.
+            count = np.int32(count - is_found)
+            covered = np.int32(covered + np.int32(interval & is_found))
+            whole = np.int32(whole + interval)
+        sums[0, m], sums[1, m], sums[2, m] = count, covered, whole
+    return sums
+
+
+@compiled
 def _count_minute(
-    rr: NDArray[np.float32],
+    parts: Parts,
     found: NDArray[np.uint8],
     begin: int,
     end: int,
     sums: NDArray[np.int64],
-    m: int,
+    row: int,
     rr_bin: NDArray[np.int32],
     difference_bin: NDArray[np.int32],
 ) -> None:
-    """The sums of a minute's beats into ``sums[m]``, and each beat's bins; no step depends on the one before.
+    """The sums of a minute's beats into ``sums[row]``, and each beat's bins; no step depends on the one before.
 
-    Sums, in sixteenths of a millisecond and their squares: found intervals, their sum and square sum less the
-    reference; differences, their square sum, those over 30 ms; found and all time; lowest and highest bins of both.
+    Sums, in sixteenths of a millisecond and their squares: the square sum of found intervals less the reference; of
+    differences the number, their square sum, and those over 30 ms; lowest and highest bins of both.
     """
     zero, far = np.int32(0), np.int32(_NO_BIN)
     reference = np.int32(_REFERENCE_PARTS)
-    n_found = n_differences = n_large = total = whole = zero
+    n_differences = n_large = zero
     square_low = square_high = step_low = step_high = zero
     half = np.int32(0xFFFF)
     low = low_difference = far
     high = high_difference = zero
     n = np.int32(end - begin)
-    padded = min((end - begin + 7) // 8 * 8, rr.size - begin)
+    padded = min((end - begin + 7) // 8 * 8, parts.size - begin)
     for i in range(np.uint64(padded)):
         inside = np.int32(-np.int32(np.int32(i) < n))
-        parts = np.int32(rr[np.uint64(begin) + i] * np.float32(_PARTS_PER_MS))
-        difference = np.int32(parts - np.int32(rr[np.uint64(begin - 1) + i] * np.float32(_PARTS_PER_MS)))
-        # Numba widens sums of 32-bit integers to 64 bits, which halves what one instruction does; hence the casts.
-        is_found = np.int32(inside & np.int32(-np.int32(found[np.uint64(begin) + i])))  # all bits or none: a mask
+        interval = np.int32(parts[np.uint64(begin) + i])
+        difference = np.int32(interval - np.int32(parts[np.uint64(begin - 1) + i]))
+        is_found = np.int32(inside & np.int32(-np.int32(found[np.uint64(begin) + i])))
         is_pair = np.int32(is_found & np.int32(-np.int32(found[np.uint64(begin - 1) + i])))
-        off = np.int32(np.int32(parts - reference) & is_found)
+        off = np.int32(np.int32(interval - reference) & is_found)
         step = np.int32(difference & is_pair)
-        n_found = np.int32(n_found - is_found)
-        total = np.int32(total + off)
         squared = np.int32(off * off)
         square_low = np.int32(square_low + np.int32(squared & half))
         square_high = np.int32(square_high + np.int32(squared >> np.int32(16)))
@@ -405,107 +460,156 @@ def _count_minute(
         step_low = np.int32(step_low + np.int32(squared & half))
         step_high = np.int32(step_high + np.int32(squared >> np.int32(16)))
         n_large = np.int32(n_large + np.int32(squared > np.int32(_LARGE_PARTS * _LARGE_PARTS)))
-        whole = np.int32(whole + np.int32(parts & inside))
-        k = np.int32(parts >> np.int32(_BIN_SHIFT))
-        j = np.int32(np.int32(difference >> np.int32(_BIN_SHIFT)) + np.int32(_DIFFERENCE_BINS // 2))
+        k = np.int32(np.int32(interval & is_found) >> np.int32(_BIN_SHIFT))
+        j = np.int32(np.int32(step >> np.int32(_BIN_SHIFT)) + np.int32(_DIFFERENCE_BINS // 2))
         j = min(max(j, zero), np.int32(_DIFFERENCE_BINS - 1))
-        k = np.int32(np.int32(k & is_found) | np.int32(far & ~is_found))
-        j = np.int32(np.int32(j & is_pair) | np.int32(far & ~is_pair))
+        nowhere = np.int32(far + np.int32(np.int32(i) & np.int32(7)))  # one after the other into one bin would wait
+        k = np.int32(k | np.int32(nowhere & ~is_found))
+        j = np.int32(np.int32(j & is_pair) | np.int32(nowhere & ~is_pair))
         rr_bin[i] = k
         difference_bin[i] = j
         low = min(low, k)
         high = max(high, np.int32(k & is_found))
         low_difference = min(low_difference, j)
         high_difference = max(high_difference, np.int32(j & is_pair))
-    sums[m, 0], sums[m, 1], sums[m, 2] = n_found, total, square_low + 65536 * np.int64(square_high)
-    sums[m, 3], sums[m, 4], sums[m, 5] = n_differences, step_low + 65536 * np.int64(step_high), n_large
-    sums[m, 6] = whole
-    sums[m, 7], sums[m, 8], sums[m, 9], sums[m, 10] = low, high, low_difference, high_difference
+    sums[row, 0] = square_low + 65536 * np.int64(square_high)
+    sums[row, 1], sums[row, 2], sums[row, 3] = n_differences, step_low + 65536 * np.int64(step_high), n_large
+    sums[row, 4], sums[row, 5], sums[row, 6], sums[row, 7] = low, high, low_difference, high_difference
 
 
 @compiled
-def _entropy(window: NDArray[np.int16], low: int, high: int, n: int) -> float:
+def _entropy(window: NDArray[np.int32], low: int, high: int, n: int) -> float:
     """Shannon entropy of a histogram of ``n`` counts between two bins, nats."""
     total = np.int32(0)
     for k in range(np.uint64(low), np.uint64(high + 1)):
-        total = np.int32(total + _N_LOG_N[np.uint16(window[k])])
+        total = np.int32(total + _N_LOG_N[np.uint32(window[k])])
     return max(float(_N_LOG_N[n] - total), 0.0) / (n * float(_LOG_PARTS))
 
 
 @compiled
-def _percentiles(window: NDArray[np.int16], low: int, n: float) -> tuple[float, float, float]:
-    """The values below which 20, 50 and 80 % of ``n`` counted values lie, linear within their bin, ms."""
-    k = np.uint64(low)
-    below = 0
-    count = int(window[k])
-    while below + count < 0.2 * n:
-        below += count
-        k += np.uint64(1)
-        count = int(window[k])
-    p20 = BIN_MS * (np.float64(k) + (0.2 * n - below) / count)
-    while below + count < 0.5 * n:
-        below += count
-        k += np.uint64(1)
-        count = int(window[k])
-    median = BIN_MS * (np.float64(k) + (0.5 * n - below) / count)
-    while below + count < 0.8 * n:
-        below += count
-        k += np.uint64(1)
-        count = int(window[k])
-    return p20, median, BIN_MS * (np.float64(k) + (0.8 * n - below) / count)
+def _percentiles(
+    window: NDArray[np.int32], low: int, high: int, n: float, cumulated: NDArray[np.int32]
+) -> tuple[float, float, float]:
+    """The values below which 20, 50 and 80 % of ``n`` counted values lie, linear within their bin, ms.
+
+    All bins are in turn added up, into ``cumulated``, and compared, which costs less than stopping at the right ones.
+    """
+    begin, bins = np.uint64(low), np.uint64(high + 1 - low)
+    below = np.int32(0)
+    for k in range(bins):
+        cumulated[k] = below
+        below = np.int32(below + window[begin + k])
+    low_share, half_share, high_share = 0.2 * n, 0.5 * n, 0.8 * n
+    low_count, half_count = np.int32(np.ceil(low_share)), np.int32(np.ceil(half_share))
+    high_count = np.int32(np.ceil(high_share))
+    first = middle = last = np.int32(0)
+    for k in range(np.uint64(1), bins):
+        first = np.int32(first + np.int32(cumulated[k] < low_count))
+        middle = np.int32(middle + np.int32(cumulated[k] < half_count))
+        last = np.int32(last + np.int32(cumulated[k] < high_count))
+    return (
+        _within(window, low, int(first), low_share, cumulated),
+        _within(window, low, int(middle), half_share, cumulated),
+        _within(window, low, int(last), high_share, cumulated),
+    )
 
 
 @compiled
-def _slide(window: NDArray[np.int16], ring: NDArray[np.int16], enters: np.uint64, leaves: np.uint64) -> None:
-    """Add the minute that enters to a window's histogram, take off the one that leaves, and empty that."""
-    for k in range(np.uint64(_BINS)):
+def _within(window: NDArray[np.int32], low: int, k: int, count: float, cumulated: NDArray[np.int32]) -> float:
+    """The value below which ``count`` counted values lie, in the ``k``-th bin after ``low``, ms."""
+    place = np.uint64(k)
+    inside = (count - cumulated[place]) / np.float64(window[np.uint64(low) + place])
+    return float(BIN_MS * (np.float64(low + k) + inside))
+
+
+@compiled
+def _slide(
+    window: NDArray[np.int32], ring: NDArray[np.int32], enters: np.uint64, leaves: np.uint64, low: int, high: int
+) -> None:
+    """Add the minute that enters to a window's histogram, take off the one that leaves, and empty that.
+
+    Neither has any in bins below ``low`` and above ``high``.
+    """
+    begin, end = np.uint64(low) & ~np.uint64(_BLOCK - 1), (np.uint64(high) | np.uint64(_BLOCK - 1)) + np.uint64(1)
+    for k in range(begin, end):
         window[k] += ring[enters, k] - ring[leaves, k]
-        ring[leaves, k] = np.int16(0)
+        ring[leaves, k] = np.int32(0)
 
 
 @compiled
-def _statistics(rr: Singles, found: NDArray[np.uint8], first: NDArray[np.int64]) -> Singles:
+def _in_windows(cover: NDArray[np.int64], least_valid_percent: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """``cover`` summed over the window that ends with each minute, and which minutes are in one that counts.
+
+    Where a window has too few intervals, or too small a share of its time is covered, its number of them becomes 0.
+    """
+    sums = np.zeros_like(cover)
+    wanted = np.zeros(cover.shape[1], dtype=np.bool_)
+    count = covered = whole = 0
+    for m in range(cover.shape[1]):
+        count, covered, whole = count + cover[0, m], covered + cover[1, m], whole + cover[2, m]
+        if m >= WINDOW_MINUTES:
+            gone = m - WINDOW_MINUTES
+            count, covered, whole = count - cover[0, gone], covered - cover[1, gone], whole - cover[2, gone]
+        sums[1, m], sums[2, m] = covered, whole
+        if m >= WARM_UP_MINUTES and count >= FEWEST_INTERVALS and 100.0 * covered >= least_valid_percent * whole:
+            sums[0, m] = count
+            for earlier in range(m - WINDOW_MINUTES + 1, m + 1):
+                wanted[earlier] = True
+    return sums, wanted
+
+
+@compiled
+def _statistics(
+    parts: Parts, found: NDArray[np.uint8], first: NDArray[np.int64], least_valid_percent: float
+) -> Singles:
     n_minutes = first.size - 1
     out = np.empty((10, n_minutes - WARM_UP_MINUTES), dtype=np.float32)
+    cover, wanted = _in_windows(_cover(parts, found, first), least_valid_percent)
     rr_bin = np.empty(_BEATS_PER_MINUTE + 8, dtype=np.int32)
     difference_bin = np.empty(_BEATS_PER_MINUTE + 8, dtype=np.int32)
-    rr_ring = np.zeros((_RING, _BINS), dtype=np.int16)
-    difference_ring = np.zeros((_RING, _BINS), dtype=np.int16)
-    rr_window = np.zeros(_BINS, dtype=np.int16)
-    difference_window = np.zeros(_BINS, dtype=np.int16)
-    sums = np.zeros((n_minutes, 11), dtype=np.int64)
-    run = np.zeros(7, dtype=np.int64)  # of the window: the first seven sums
+    rr_ring = np.zeros((_RING, _BINS), dtype=np.int32)
+    difference_ring = np.zeros((_RING, _BINS), dtype=np.int32)
+    rr_window = np.zeros(_BINS, dtype=np.int32)
+    difference_window = np.zeros(_BINS, dtype=np.int32)
+    cumulated = np.empty(_BINS, dtype=np.int32)
+    sums = np.zeros((WINDOW_MINUTES + n_minutes, 8), dtype=np.int64)  # before the first minute nothing leaves a window
+    sums[:, 4] = sums[:, 6] = _NO_BIN
+    run = np.zeros(4, dtype=np.int64)  # of the window: the first four sums
     last = np.full(10, np.nan)
     for m in range(n_minutes):
-        begin = max(first[m], 1)  # the very first beat has none before it, and is in no window
-        _count_minute(rr, found, begin, first[m + 1], sums, m, rr_bin, difference_bin)
         enters, leaves = np.uint64(m % _RING), np.uint64((m + 1) % _RING)
-        for i in range(np.uint64(first[m + 1] - begin)):
-            rr_ring[enters, np.uint64(rr_bin[i])] += np.int16(1)
-            difference_ring[enters, np.uint64(difference_bin[i])] += np.int16(1)
-        _slide(rr_window, rr_ring, enters, leaves)
-        _slide(difference_window, difference_ring, enters, leaves)
-        for j in range(7):
-            run[j] += sums[m, j] - (sums[m - WINDOW_MINUTES, j] if m >= WINDOW_MINUTES else 0)
+        new, old = m + WINDOW_MINUTES, m
+        if wanted[m]:
+            begin = max(first[m], 1)  # the very first beat has none before it, and is in no window
+            _count_minute(parts, found, begin, first[m + 1], sums, new, rr_bin, difference_bin)
+            for i in range(np.uint64(first[m + 1] - begin)):
+                rr_ring[enters, np.uint64(rr_bin[i])] += np.int32(1)
+                difference_ring[enters, np.uint64(difference_bin[i])] += np.int32(1)
+        low, high = min(sums[new, 4], sums[old, 4]), max(sums[new, 5], sums[old, 5])
+        _slide(rr_window, rr_ring, enters, leaves, low, high)
+        low, high = min(sums[new, 6], sums[old, 6]), max(sums[new, 7], sums[old, 7])
+        _slide(difference_window, difference_ring, enters, leaves, low, high)
+        for j in range(4):
+            run[j] += sums[new, j] - sums[old, j]
         if m < WARM_UP_MINUTES:
             continue
-        low = low_difference = np.int64(_NO_BIN)
-        high = high_difference = np.int64(0)
-        for earlier in range(m - WINDOW_MINUTES + 1, m + 1):
-            low, high = min(low, sums[earlier, 7]), max(high, sums[earlier, 8])
-            low_difference = min(low_difference, sums[earlier, 9])
-            high_difference = max(high_difference, sums[earlier, 10])
-        n, pairs = int(run[0]), int(run[3])
-        last[0] = 100.0 * (run[1] + n * _REFERENCE_PARTS) / run[6]
-        if n >= FEWEST_INTERVALS and pairs > 0:
-            last[2], last[3], last[1] = _percentiles(rr_window, int(low), float(n))
-            mean = run[1] / n
-            last[4] = (_REFERENCE_PARTS + mean) / _PARTS_PER_MS
+        last[0] = 100.0 * cover[1, m] / cover[2, m]
+        n, pairs = int(cover[0, m]), int(run[1])
+        if n > 0 and pairs > 0:
+            low = low_difference = np.int64(_NO_BIN)
+            high = high_difference = np.int64(0)
+            for row in range(old + 1, new + 1):
+                low, high = min(low, sums[row, 4]), max(high, sums[row, 5])
+                low_difference = min(low_difference, sums[row, 6])
+                high_difference = max(high_difference, sums[row, 7])
+            last[2], last[3], last[1] = _percentiles(rr_window, int(low), int(high), float(n), cumulated)
+            off = (cover[1, m] - n * _REFERENCE_PARTS) / n
+            last[4] = (_REFERENCE_PARTS + off) / _PARTS_PER_MS
             last[5] = _entropy(rr_window, int(low), int(high), n)
             last[6] = _entropy(difference_window, int(low_difference), int(high_difference), pairs)
-            last[7] = 100.0 * run[5] / pairs
-            last[8] = np.sqrt(run[4] / pairs) / _PARTS_PER_MS
-            last[9] = np.sqrt(max(run[2] / n - mean * mean, 0.0)) / _PARTS_PER_MS
+            last[7] = 100.0 * run[3] / pairs
+            last[8] = np.sqrt(run[2] / pairs) / _PARTS_PER_MS
+            last[9] = np.sqrt(max(run[0] / n - off * off, 0.0)) / _PARTS_PER_MS
         for row in range(10):
             out[row, m - WARM_UP_MINUTES] = last[row]
     return out

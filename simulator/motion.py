@@ -18,7 +18,6 @@ Levels are therefore a convention; relations between features are the claim.
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.movement import (
     GAIT_THIRD,
@@ -71,37 +70,50 @@ FEATURES: Final[tuple[str, ...]] = (
 )
 """The accelerometer's signals in canonical order."""
 
-_LOGS: Final = ("jerk_ratio", "log_energy", "covariance_condition", "log_energy_ratio", "arm_tilt", "sleep_coefficient")
-_PLAIN: Final = ("steps", "zero_crossing_sd", "zero_crossing_mean", "kurtosis")
-_ROW: Final = {name: row for row, name in enumerate((*_LOGS, *_PLAIN))}
+_LOGS: Final = tuple(  # rows of those that are logarithms: jerk_ratio, log_energy to log_energy_ratio, ...
+    slice(FEATURES.index(first), FEATURES.index(last) + 1)
+    for first, last in (
+        ("jerk_ratio", "jerk_ratio"),
+        ("log_energy", "log_energy_ratio"),
+        ("arm_tilt", "arm_tilt"),
+        ("sleep_coefficient", "sleep_coefficient"),
+    )
+)
+_SPAN: Final = FEATURES.index("sleep_coefficient")
 
 
-def accelerometer(routine: Routine, key: Key, first_minute: int) -> tuple[dict[str, Singles], Singles]:
+def accelerometer(routine: Routine, key: Key, first_minute: int, rows: Singles) -> Singles:
     """The accelerometer's features of the day and what they come from.
 
     Args:
         routine: The person's day.
         key: The person's, from ``noise.time_key``.
         first_minute: Absolute minute of the day's midnight.
+        rows: Filled with a row for each of ``FEATURES``, float32 [10, 1440].
 
     Returns:
-        Each of ``FEATURES`` as float32 [1440], and the SD of the wrist's acceleration magnitude, g, float32 [1440].
+        The SD of the wrist's acceleration magnitude, g, float32 [1440].
     """
     moves = move(routine, key, first_minute)
-    n = moves.shape[1]
-    rows = np.empty((len(FEATURES), n), dtype=np.float32)
-    motion_g = np.empty(n, dtype=np.float32)
+    motion_g = np.empty(moves.shape[1], dtype=np.float32)
     _features(moves, rows, motion_g)
-    return _named(rows), motion_g
+    _take_logarithms(rows)
+    return motion_g
 
 
-def _named(rows: NDArray[np.float32]) -> dict[str, Singles]:
-    """Features by name, from rows whose logarithms are still to be taken; float32, which NumPy takes in no time."""
-    logs = rows[: len(_LOGS)]
-    np.log(logs, out=logs)
-    span = rows[_ROW["sleep_coefficient"]]
-    np.clip(np.floor((span - np.float32(np.log(RANGE_FIRST_G))) / np.float32(RANGE_STEP)), 0, RANGE_BINS - 1, out=span)
-    return {name: rows[_ROW[name]] for name in FEATURES}
+def _take_logarithms(rows: Singles) -> None:
+    """Of the features that are logarithms, in single precision, which NumPy takes in no time; and bin the range."""
+    for row in _LOGS:
+        np.log(rows[row], out=rows[row])
+    _bin(rows[_SPAN])
+
+
+@compiled
+def _bin(span: Singles) -> None:
+    """Turn the logarithm of a range, g, into the sleep coefficient, in place."""
+    for i in range(span.size):
+        place = np.floor((span[i] - np.float32(np.log(RANGE_FIRST_G))) / np.float32(RANGE_STEP))
+        span[i] = min(max(place, np.float32(0.0)), np.float32(RANGE_BINS - 1))
 
 
 _LEAST_CORRELATION: Final = 4e-4  # just above the bottom of jerk_ratio's range, exp(-8)
@@ -199,7 +211,7 @@ def _intervals(
 
 @compiled
 def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
-    """Fill ``rows`` [10, n], in the order of ``_ROW`` and before logarithms, and ``motion_g`` [n]."""
+    """Fill ``rows`` [10, n], in the order of ``FEATURES`` and before logarithms, and ``motion_g`` [n]."""
     for i in range(rows.shape[1]):
         pace, walked, gait = float(moves[1, i]), float(moves[2, i]), float(moves[3, i])
         arm, arm_hz, moved = float(moves[5, i]), float(moves[8, i]), float(moves[9, i])
@@ -238,39 +250,36 @@ def _features(moves: Singles, rows: Singles, motion_g: Singles) -> None:
         per_energy = 1.0 / along
         lagged = gait_first * of_gait + arm_first * of_arm + rest * of_rest
         rows[0, i] = max(abs(lagged) / first, _LEAST_CORRELATION)
-        rows[1, i] = SAMPLES_PER_MINUTE * along
-        rows[2, i] = max(first, third) / min(min(along, across), third)
-        rows[3, i] = first * per_energy
-        rows[4, i] = np.sqrt((1.0 + along) * (1.0 - level))
-        rows[5, i] = 2.0 * _SLANT * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK**2 + gesture + stride))
-        rows[6, i] = moves[0, i]
-        rows[7, i] = sd
-        rows[8, i] = mean
-        rows[9, i] = min(max(3.0 * (fourth + crossed) * per_energy * per_energy, 1.5), 400.0)
+        rows[2, i] = SAMPLES_PER_MINUTE * along
+        rows[3, i] = max(first, third) / min(min(along, across), third)
+        rows[4, i] = first * per_energy
+        rows[7, i] = np.sqrt((1.0 + along) * (1.0 - level))
+        rows[9, i] = 2.0 * _SLANT * np.sqrt(3.0 * (3.0 * rest * _STILL_PEAK**2 + gesture + stride))
+        rows[1, i] = moves[0, i]
+        rows[5, i] = sd
+        rows[6, i] = mean
+        rows[8, i] = min(max(3.0 * (fourth + crossed) * per_energy * per_energy, 1.5), 400.0)
         motion_g[i] = np.sqrt(along)
 
 
-def with_sensor_noise(features: dict[str, Singles], motion_g: Singles, noise_g: float) -> dict[str, Singles]:
-    """The features as an accelerometer with white noise of ``noise_g`` (root mean square, g) would report them.
+def add_sensor_noise(rows: Singles, motion_g: Singles, noise_g: float) -> None:
+    """Make of features what an accelerometer with white noise of ``noise_g`` (root mean square, g) would report.
 
     Noise adds the same variance along every axis and pulls each feature towards that of noise; none leaves them as
     they are.
 
     Args:
-        features: From ``accelerometer``, each float32 [n].
+        rows: From ``accelerometer``, float32 [10, n]; changed in place.
         motion_g: SD of the acceleration's magnitude, g, float32 [n].
         noise_g: Of one axis.
     """
-    rows = np.empty((len(FEATURES), motion_g.size), dtype=np.float32)
-    for name, row in _ROW.items():
-        rows[row] = features[name]
-    span = rows[_ROW["sleep_coefficient"]]
+    span = rows[_SPAN]
     span *= np.float32(RANGE_STEP)  # the middle of each bin, as a logarithm
     span += np.float32(np.log(RANGE_FIRST_G) + 0.5 * RANGE_STEP)
-    logs = rows[: len(_LOGS)]
-    np.exp(logs, out=logs)
+    for row in _LOGS:
+        np.exp(rows[row], out=rows[row])
     _add_noise(rows, motion_g, float(noise_g))
-    return _named(rows)
+    _take_logarithms(rows)
 
 
 @compiled
@@ -282,20 +291,20 @@ def _add_noise(rows: Singles, motion_g: Singles, noise_g: float) -> None:
     reach = 36.0 * white * (_STILL_PEAK * _SLANT) ** 2
     for i in range(rows.shape[1]):
         energy = motion_g[i] * motion_g[i]
-        first = rows[3, i] * energy
+        first = rows[4, i] * energy
         share = first / (first + noise)
         along = energy / (energy + white)
-        mean = rows[8, i]
+        mean = rows[6, i]
         rate = np.sqrt(share / (mean * mean) + (1.0 - share) * noise_rate * noise_rate)
         rows[0, i] = share * rows[0, i] + (1.0 - share) * NOISE_CORRELATION
-        rows[1, i] = rows[1, i] * (1.0 + white / energy)
-        rows[2, i] = (first + noise) / (first / rows[2, i] + noise)
-        rows[3, i] = (first + noise) / (energy + white)
-        rows[4, i] = np.sqrt(rows[4, i] * rows[4, i] + 2.0 * white)
-        rows[5, i] = np.sqrt(rows[5, i] * rows[5, i] + reach)
-        rows[7, i] = rows[7, i] / (rate * mean)
-        rows[8, i] = 1.0 / rate
-        rows[9, i] = 3.0 + (rows[9, i] - 3.0) * along * along
+        rows[2, i] = rows[2, i] * (1.0 + white / energy)
+        rows[3, i] = (first + noise) / (first / rows[3, i] + noise)
+        rows[4, i] = (first + noise) / (energy + white)
+        rows[7, i] = np.sqrt(rows[7, i] * rows[7, i] + 2.0 * white)
+        rows[9, i] = np.sqrt(rows[9, i] * rows[9, i] + reach)
+        rows[5, i] = rows[5, i] / (rate * mean)
+        rows[6, i] = 1.0 / rate
+        rows[8, i] = 3.0 + (rows[8, i] - 3.0) * along * along
 
 
 def altimeter_spread(routine: Routine, key: Key, first_minute: int) -> Singles:

@@ -80,17 +80,17 @@ _RENEWED: Final = np.uint64(7)  # of 16: a minute begins another doing; E4 tilts
 
 _DRIFT: Final = np.array(
     # SD by octave (2 h, 17 h, 6 d), and of the person's own; judgement: LSM-1's windows of five hours, whose mean errs
-    # by a squared 0.42 (Table 3a), leave 0.58 of the variance between them, and little drifts within.
+    # by a squared 0.42 (Table 3a), leave 0.58 of the variance between them, most of it people, straps and the day.
     [
-        [0.10, 0.30, 0.22, 0.24],  # ln(g): how hard the hands move
-        [0.10, 0.26, 0.22, 0.26],  # ln: share of the minute in which they do
-        [0.03, 0.12, 0.10, 0.14],  # ln(Hz): how fast
-        [0.08, 0.30, 0.22, 0.27],  # ln: how much they turn gravity
-        [0.08, 0.30, 0.22, 0.27],  # ln: how flat they move
-        [0.06, 0.18, 0.16, 0.18],  # ln(g): tremor and pulse, how tight the strap is
-        [0.03, 0.08, 0.09, 0.10],  # ln(Hz): their rhythm
+        [0.10, 0.38, 0.30, 0.36],  # ln(g): how hard the hands move
+        [0.10, 0.30, 0.26, 0.34],  # ln: share of the minute in which they do
+        [0.03, 0.14, 0.12, 0.18],  # ln(Hz): how fast
+        [0.08, 0.36, 0.28, 0.40],  # ln: how much they turn gravity
+        [0.08, 0.36, 0.28, 0.40],  # ln: how flat they move
+        [0.06, 0.20, 0.20, 0.26],  # ln(g): tremor and pulse, how tight the strap is
+        [0.03, 0.10, 0.10, 0.14],  # ln(Hz): their rhythm
         [0.05, 0.11, 0.08, 0.10],  # ln(g): gait; what the hand carries
-        [0.12, 0.30, 0.18, 0.24],  # rad: how far the forearm is rolled over
+        [0.12, 0.34, 0.22, 0.30],  # rad: how far the forearm is rolled over
         [0.10, 0.80, 0.50, 0.50],  # ln(hPa): wind, doors and ventilation; a storm's gusts are ten times a calm day's
     ]
 )

@@ -277,6 +277,11 @@ def add_wander(
     here = 0.0
     for k in range(knot - int(_MEMORY * time_constant_minutes / step) - 1, knot + 1):
         here = keep * here + gain * quantile_normal(bits(own, np.uint64(k)), 0)
+    if step == 1:
+        for i in range(out.size):
+            out[i] += here
+            here = keep * here + gain * quantile_normal(bits(own, np.uint64(knot + 1 + i)), 0)
+        return
     following = keep * here + gain * quantile_normal(bits(own, np.uint64(knot + 1)), 0)
     place = first_minute - knot * step
     for i in range(out.size):

@@ -10,6 +10,7 @@ the project's table of norms.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ from simulator.heartbeat import (
     seen_by_differences,
 )
 from simulator.kinetics import approach
-from simulator.motion import accelerometer, altimeter_spread
+from simulator.motion import FEATURES, accelerometer, altimeter_spread
 from simulator.noise import Floats, Key, add_wander, compiled, time_key, white
 from simulator.population import Person
 from simulator.routine import Routine, Stage
@@ -41,7 +42,7 @@ _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)
 _RESTING_CLOCK_HOURS: Final = 7.0  # clock time at which ``resting_hr_bpm`` is defined: awake, before rising
 _STAGE_BPM: Final = (0.0, -5.6, -7.0, -3.4)  # bpm awake, light, deep, REM, before stirring; REM 3 above deep (norms)
 _NIGHT_BPM: Final = -3.0  # bpm over resting, a night's mean with all that stirs in it (norm hr_over_rhr_sleep)
-_SEATED_BPM: Final = 2.2  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
+_SEATED_BPM: Final = 3.4  # bpm over lying, beside what stirring adds (Fenland: seated 67, supine 64)
 _STANDING_BPM: Final = 1.8  # bpm over seated that standing adds beside its light work and stirring; judgement
 _AROUSAL_BPM: Final = 5.0  # bpm per unit of arousal: interview 5, public speaking 18 (norms stress_hr, stress_tsst)
 _MEAL_BPM: Final = 7.0  # bpm at the height of a large meal: 6 to 9 (Waaler & Eriksen 1992; Kearney 1995)
@@ -56,14 +57,14 @@ _FIT_VO2MAX: Final = 33.0  # ml/kg/min, at which _OFF_SECONDS hold; fit people r
 _SLOWEST_BPM: Final = 34.0  # bpm, floor of a minute's mean; lowest person mean 39.7 (Quer 2020)
 # Wander of a resting heart, by time constant. The quickest is the slow part of the beats (``heartbeat.SLOW_SECONDS``):
 # still minutes of Fitbit wearers differ by 2.7 bpm from the next, by 4.8 from the fifth, and hardly more after an hour.
-_QUICK_BPM: Final = 3.1  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
+_QUICK_BPM: Final = 2.95  # bpm awake at rest, RMSSD of a night _USUAL_RMSSD_MS
 _QUICK_LOG, _QUICK_MINUTES = 0.9, 3.0  # ln, min: unrest comes in bursts; sizes of changes correlate .25 at 1, .08 at 5
-_STAGE_QUICK: Final = (1.0, 0.38, 0.26, 0.48)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 1.8
-_RATE_MINUTES_BPM, _RATE_MINUTES = 3.5, 8.0  # bpm, min: hardly more after an hour than after 10 min (same wearers)
-_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 3.4, 40.0  # bpm, min; judgement
+_STAGE_QUICK: Final = (1.0, 0.36, 0.25, 0.46)  # factor by stage: sleepers' minutes change by 1.0 bpm, others' by 1.8
+_RATE_MINUTES_BPM, _RATE_MINUTES = 4.1, 8.0  # bpm, min: hardly more after an hour than after 10 min (same wearers)
+_RATE_HOUR_BPM, _RATE_HOUR_MINUTES = 4.7, 100.0  # bpm, min: within 5 h without steps SD 7.4, r .19 at 30 min (same)
 _RATE_HOURS_BPM, _RATE_HOURS_MINUTES = 1.0, 300.0  # bpm, min: mood, what one has drunk; judgement
 _DAY_TO_DAY_BPM, _RATE_DAYS_MINUTES = 2.7, 8000.0  # bpm, min: SD of resting rate between days 2.2 (norm rhr_day_sd)
-_STAGE_WANDER: Final = (1.0, 0.6, 0.5, 0.8)  # factor by stage of the slower wander; judgement
+_STAGE_WANDER: Final = (1.0, 0.5, 0.4, 0.7)  # factor by stage of the slower wander; judgement
 _STIR_BPM: Final = (1.8, 18.0, 18.0, 18.0)  # bpm by stage, at arm motion 1: stirring arouses a sleeper; judgement
 
 _USUAL_RMSSD_MS: Final = 38.0  # ms, RMSSD of a night at which _QUICK_BPM holds
@@ -92,6 +93,8 @@ _ECTOPIC_LOG_PER_YEAR: Final = 0.035  # ln per year of age: twice as many in 20 
 
 
 _AWAKE: Final = int(Stage.AWAKE)
+_RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
+_MOTION_ROWS: Final = slice(INDEX[FEATURES[0]], INDEX[FEATURES[-1]] + 1)
 
 
 class _Lane:
@@ -145,23 +148,27 @@ def embody(person: Person, routine: Routine, day: int) -> Latent:
     key = time_key(person.seed, person.index, "body")
     midnight = day * MINUTES_PER_DAY
     first_minute = midnight - lead_in
-    clock_hours = np.arange(-lead_in, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
+    clock_hours = _clock_hours(lead_in)
     rate = heart_rate(person, routine, key, clock_hours, first_minute)
     beats, beaten = beat(autonomic_tone(person, routine, key, rate, first_minute), key, day)
-    features, motion_g = accelerometer(routine, key, midnight)
-    scl, slope = skin_conductance(person, routine, key, clock_hours, first_minute)
     truth = np.empty((N_SIGNALS, MINUTES_PER_DAY), dtype=np.float32)
+    motion_g = accelerometer(routine, key, midnight, truth[_MOTION_ROWS])
+    scl, slope = skin_conductance(person, routine, key, clock_hours, first_minute)
     truth[INDEX["heart_rate"]] = beaten
-    truth[INDEX[RR_STATISTICS[0]] : INDEX[RR_STATISTICS[-1]] + 1] = rr_statistics(beats)
+    truth[_RR_ROWS] = rr_statistics(beats)
     truth[INDEX["on_wrist"]] = 1.0
-    for name, values in features.items():
-        truth[INDEX[name]] = values
     truth[INDEX["scl"]] = scl
     truth[INDEX["scl_slope"]] = slope
     truth[INDEX["skin_temperature"]] = skin_temperature(person, routine, key, clock_hours, first_minute)[lead_in:]
     truth[INDEX["altimeter_sd"]] = altimeter_spread(routine, key, midnight)
     keep_in_range(truth)
     return Latent(truth=truth, motion_g=motion_g, beats=beats)
+
+
+@lru_cache(maxsize=4)  # lengths of lead-in there are one or two of
+def _clock_hours(lead_in_minutes: int) -> Floats:
+    """Clock time of each minute from the lead-in on, hours; shared, so not to be changed."""
+    return np.arange(-lead_in_minutes, MINUTES_PER_DAY) % MINUTES_PER_DAY / 60.0
 
 
 _LOW: Final = np.array([signal.low for signal in SIGNALS], dtype=np.float32)

@@ -12,11 +12,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.noise import compiled
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS
 
 SHAPE = (N_SIGNALS, MINUTES_PER_DAY)
 RESOLUTION_BITS: Final = 12  # bits of a simulated value after its leading one: one part in 8,192 at worst; judgement
 _DROPPED_BITS: Final = 23 - RESOLUTION_BITS  # of a float32's 23
+_HALF_STEP: Final = 1 << (_DROPPED_BITS - 1)  # added, carries into the exponent as it should
+_KEPT_BITS: Final = 0xFFFF_FFFF >> _DROPPED_BITS << _DROPPED_BITS
 
 
 class DataError(ValueError):
@@ -122,6 +125,31 @@ class Recording:
         return self
 
 
+def deliver(values: NDArray[np.float32], reason: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Leave of values, where they lie, what was observed, rounded to ``RESOLUTION_BITS``, and 0 elsewhere.
+
+    Returns:
+        Which were observed.
+
+    >>> values = np.array([[72.3456789, 60.0]], dtype=np.float32)
+    >>> deliver(values, np.array([[0, 3]], dtype=np.uint8)).tolist(), values.tolist()
+    ([[True, False]], [[72.34375, 0.0]])
+    """
+    return _deliver(values.view(np.uint32), reason).view(np.bool_)
+
+
+@compiled
+def _deliver(words: NDArray[np.uint32], reason: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    observed = np.empty(reason.shape, dtype=np.uint8)
+    for row in range(reason.shape[0]):
+        for m in range(reason.shape[1]):
+            seen = reason[row, m] == 0
+            observed[row, m] = seen
+            rounded = np.uint32(np.uint32(words[row, m] + np.uint32(_HALF_STEP)) & np.uint32(_KEPT_BITS))
+            words[row, m] = rounded if seen else np.uint32(0)
+    return observed
+
+
 def round_to_resolution(values: NDArray[np.float32]) -> None:
     """Round simulated values, where they lie, to ``RESOLUTION_BITS``.
 
@@ -135,5 +163,5 @@ def round_to_resolution(values: NDArray[np.float32]) -> None:
     [72.34375, 0.100006103515625, -2.0, 0.0]
     """
     words = values.view(np.uint32)
-    words += np.uint32(1 << (_DROPPED_BITS - 1))  # half a step; carries into the exponent as it should
-    words &= np.uint32(~((1 << _DROPPED_BITS) - 1) & 0xFFFF_FFFF)
+    words += np.uint32(_HALF_STEP)
+    words &= np.uint32(_KEPT_BITS)

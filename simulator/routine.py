@@ -37,6 +37,10 @@ AROUSAL_MINUTES: Final = 540.0  # min, over which arousal after drinking fades: 
 SOBERING_PER_MINUTE: Final = 0.15 / 60.0  # of a heavy evening's peak of 0.1 %: 0.015 % an hour (Jones 2010)
 
 
+_Day = tuple[int, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.float32]]  # start and arrays of ``Waking``
+_Sleep = tuple[int, NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], float]  # and of ``Night``
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Routine:
     """A stretch of a person's life: ``lead_in_minutes`` before midnight of the day, then the day's 1,440 minutes.
@@ -134,22 +138,12 @@ def live_through(person: Person, days: range, start: date) -> Iterator[Routine]:
 
 def _compose(evening: Waking, last: Night, waking: Waking, coming: Night, feverish: NDArray[np.float32]) -> Routine:
     """The calendar day cut out of two waking stretches and two nights."""
-    minutes = LEAD_IN_MINUTES + MINUTES_PER_DAY
-    codes = np.zeros((2, minutes), dtype=np.uint8)
-    flags = np.zeros((2, minutes), dtype=np.bool_)
-    tracks = np.zeros((8, minutes), dtype=np.float32)
-    for piece, shift in ((evening, -MINUTES_PER_DAY), (waking, 0)):
-        into, out = _overlap(piece.start + shift, piece.codes.shape[1])
-        codes[:, into] = piece.codes[:, out]
-        flags[:, into] = piece.flags[:, out]
-        tracks[:, into] = piece.tracks[:, out]
-    for night, shift in ((last, 0), (coming, MINUTES_PER_DAY)):
-        into, out = _overlap(night.times.bed + shift, len(night.stage))
-        codes[0, into] = night.stage[out]
-        tracks[0, into] = EFFORT_PER_STEP * night.cadence[out]
-        tracks[1, into] = night.cadence[out]
-        tracks[2, into] = night.arm_motion[out]
-        tracks[7, into] = night.bed_celsius
+    codes, flags, tracks = _cut(
+        (evening.start - MINUTES_PER_DAY, evening.codes, evening.flags, evening.tracks),
+        (waking.start, waking.codes, waking.flags, waking.tracks),
+        (last.times.bed, last.stage, last.cadence, last.arm_motion, last.bed_celsius),
+        (coming.times.bed + MINUTES_PER_DAY, coming.stage, coming.cadence, coming.arm_motion, coming.bed_celsius),
+    )
     intensity, cadence, arm_motion, upright, climb, pressure_noise, arousal, ambient = tracks
     alcohol, alcohol_arousal = _drink(evening, waking)
     return Routine(
@@ -213,11 +207,46 @@ def _drunk(out: NDArray[np.float32], begin: int, minutes: float, dose: float) ->
         out[1, i] = max(out[1, i], min(rising, dose - dose * after / AROUSAL_MINUTES))
 
 
-def _overlap(start: int, length: int) -> tuple[slice, slice]:
-    """Where a piece of ``length`` minutes from ``start`` (relative to midnight) lands in the window, and from where."""
+@compiled
+def _cut(
+    evening: _Day, waking: _Day, last: _Sleep, coming: _Sleep
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.float32]]:
+    """Codes [2, minutes], flags [2, minutes] and tracks [8, minutes], as in ``Waking``, of the lead-in and the day."""
+    minutes = LEAD_IN_MINUTES + MINUTES_PER_DAY
+    codes = np.zeros((2, minutes), dtype=np.uint8)
+    flags = np.zeros((2, minutes), dtype=np.bool_)
+    tracks = np.zeros((8, minutes), dtype=np.float32)
+    _lay_day(evening, codes, flags, tracks)
+    _lay_day(waking, codes, flags, tracks)
+    for start, stage, cadence, arm_motion, bed_celsius in (last, coming):
+        begin, end, shift = _overlap(start, stage.size)
+        for i in range(begin, end):
+            codes[0, i] = stage[i + shift]
+            tracks[0, i] = np.float32(EFFORT_PER_STEP) * cadence[i + shift]
+            tracks[1, i] = cadence[i + shift]
+            tracks[2, i] = arm_motion[i + shift]
+            tracks[7, i] = bed_celsius
+    return codes, flags, tracks
+
+
+@compiled
+def _lay_day(day: _Day, codes: NDArray[np.uint8], flags: NDArray[np.bool_], tracks: NDArray[np.float32]) -> None:
+    """Copy what of a waking stretch falls into the lead-in and the day."""
+    start, its_codes, its_flags, its_tracks = day
+    begin, end, shift = _overlap(start, its_codes.shape[1])
+    for row in range(2):
+        codes[row, begin:end] = its_codes[row, begin + shift : end + shift]
+        flags[row, begin:end] = its_flags[row, begin + shift : end + shift]
+    for row in range(8):
+        tracks[row, begin:end] = its_tracks[row, begin + shift : end + shift]
+
+
+@compiled
+def _overlap(start: int, length: int) -> tuple[int, int, int]:
+    """Where a piece of ``length`` minutes from ``start`` (of midnight) lands: begin, end, shift to its own."""
     begin = max(start, -LEAD_IN_MINUTES)
     end = max(min(start + length, MINUTES_PER_DAY), begin)
-    return slice(begin + LEAD_IN_MINUTES, end + LEAD_IN_MINUTES), slice(begin - start, end - start)
+    return begin + LEAD_IN_MINUTES, end + LEAD_IN_MINUTES, -LEAD_IN_MINUTES - start
 
 
 def _diary(evening: Waking, last: Night, waking: Waking, coming: Night) -> tuple[Event, ...]:

@@ -5,6 +5,7 @@ returns the truth to the bit. Errors are drawn under the person's key, with the 
 so that one day can be compared across devices.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from simulator.faults import dropouts, lose
 from simulator.heartbeat import WARM_UP_MINUTES, Singles, find_beats, rr_statistics
-from simulator.motion import FEATURES, with_sensor_noise
+from simulator.motion import FEATURES, add_sensor_noise
 from simulator.noise import Floats, Key, add_wander, bits, compiled, lane_key, quantile_normal, time_key, uniform
 from simulator.physiology import Latent, keep_in_range
 from simulator.population import Person
@@ -42,6 +43,7 @@ _STRIDE_CUBE: Final = 0.2  # of those errors' cube is added to them, at the same
 # Plain numbers stay bytes beside bytes; an enum widens them.
 _PALE: Final = 3  # Fitzpatrick type up to which the tone of the skin makes no difference
 _OBSERVED, _OFF_WRIST, _CHARGING = int(Reason.OBSERVED), int(Reason.OFF_WRIST), int(Reason.CHARGING)
+_MOTION_ROWS: Final = slice(INDEX[FEATURES[0]], INDEX[FEATURES[-1]] + 1)
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
 
 
@@ -55,7 +57,9 @@ class _Lane:
     CONTACT = 404
 
 
-def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, day: int) -> NDArray[np.float32]:
+def measure(
+    person: Person, vendor: Vendor, routine: Routine, latent: Latent, day: int, least_valid_percent: float = 0.0
+) -> NDArray[np.float32]:
     """All 26 signals as ``vendor`` would record them if it had every sensor and were always worn.
 
     Which of them are delivered is ``missingness``'s matter.
@@ -66,6 +70,7 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
         routine: Day ``day`` of that person's life.
         latent: The body's truth on that day.
         day: Days since the dataset's first; addresses the noise.
+        least_valid_percent: As for ``heartbeat.rr_statistics``; a caller who drops what lies below need not pay for it.
 
     Returns:
         float32 [26, 1440], finite and inside each signal's range.
@@ -75,11 +80,9 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
     heart_rate = latent.truth[INDEX["heart_rate"]]
     tone = 1.0 + vendor.skin_tone_error * max(person.skin_tone - _PALE, 0)
     values[INDEX["heart_rate"]] = _heart_rate(vendor, heart_rate, latent.motion_g, tone, key, day)
-    values[_RR_ROWS] = _rr_statistics(person, vendor, routine, latent, tone, key, day)
+    values[_RR_ROWS] = _rr_statistics(person, vendor, routine, latent, tone, key, day, least_valid_percent)
     if vendor.accelerometer_noise_g > 0:
-        clean = {name: latent.truth[INDEX[name]] for name in FEATURES}
-        for name, noisy in with_sensor_noise(clean, latent.motion_g, vendor.accelerometer_noise_g).items():
-            values[INDEX[name]] = noisy
+        add_sensor_noise(values[_MOTION_ROWS], latent.motion_g, vendor.accelerometer_noise_g)
     values[INDEX["steps"]] = _steps(vendor, latent.truth[INDEX["steps"]], key, day)
     temperature = latent.truth[INDEX["skin_temperature"]] + np.float32(vendor.skin_temperature_bias_celsius)
     if person.loose_fit > 0.0:
@@ -100,10 +103,14 @@ def measure(person: Person, vendor: Vendor, routine: Routine, latent: Latent, da
 
 def take_off(values: NDArray[np.float32], reason: NDArray[np.uint8]) -> None:
     """Set ``on_wrist`` to 0, in place, where the watch still reports but is off the wrist or on its charger."""
-    row = INDEX["on_wrist"]
-    why = reason[INDEX["heart_rate"]]
-    away = (why == _OFF_WRIST) | (why == _CHARGING)
-    values[row, away & (reason[row] == _OBSERVED)] = 0.0
+    _take_off(values[INDEX["on_wrist"]], reason[INDEX["on_wrist"]], reason[INDEX["heart_rate"]])
+
+
+@compiled
+def _take_off(on_wrist: Singles, silent: NDArray[np.uint8], why: NDArray[np.uint8]) -> None:
+    for m in range(on_wrist.size):
+        if silent[m] == _OBSERVED and (why[m] == _OFF_WRIST or why[m] == _CHARGING):
+            on_wrist[m] = 0.0
 
 
 def found_share(vendor: Vendor, motion_g: Singles, water: NDArray[np.bool_]) -> Singles:
@@ -118,19 +125,33 @@ def found_share(vendor: Vendor, motion_g: Singles, water: NDArray[np.bool_]) -> 
     >>> found_share(VENDORS["fitbit-sense-2"], motion_g, np.zeros(5, dtype=bool)).astype(float).round(2).tolist()
     [0.82, 0.52, 0.23, 0.13, 0.04]
     """
-    contact = np.ones_like(motion_g)
-    return _found_share(vendor.valid_beats, motion_g, water, contact)
+    shares = [_found(vendor.valid_beats, float(g), bool(wet), 1.0) for g, wet in zip(motion_g, water, strict=True)]
+    return np.array(shares, dtype=np.float32)
 
 
 @compiled
-def _found_share(valid: float, motion_g: Singles, water: NDArray[np.bool_], contact: Singles) -> Singles:
-    out = np.empty_like(motion_g)
-    for m in range(out.size):
-        odds = (1.0 - valid) * (1.0 + _MISS_PER_G * motion_g[m]) * contact[m]
-        if water[m]:
-            odds *= _WET_MISS
-        out[m] = valid / max(valid + odds, 1e-9)
-    return out
+def _found(valid: float, motion_g: float, water: bool, contact: float) -> float:
+    """``found_share`` of a minute in which the odds of a miss are ``contact`` times the usual."""
+    odds = (1.0 - valid) * (1.0 + _MISS_PER_G * motion_g) * contact
+    if water:
+        odds *= _WET_MISS
+    return float(valid / max(valid + odds, 1e-9))
+
+
+@compiled
+def _spoil(
+    valid: float, jitter_ms: float, motion_g: Singles, water: NDArray[np.bool_], contact: Singles, out: Singles
+) -> None:
+    """Fill ``out`` [3, minutes]: share of intervals found, misplacement of a beat, ms, share that is grossly wrong.
+
+    Before midnight the arm moves as just after it.
+    """
+    for m in range(out.shape[1]):
+        motion = motion_g[max(m - WARM_UP_MINUTES, 0)]
+        out[0, m] = _found(valid, motion, water[m], contact[m])
+        jitter = np.float32(1.0) + np.float32(_JITTER_PER_G) * min(motion, _JITTER_MOST_G)
+        out[1, m] = np.float32(jitter_ms) * contact[m] * jitter
+        out[2, m] = min(np.float32(_GROSS_PER_G) * motion * contact[m], _MOST_GROSS)
 
 
 def _heart_rate(vendor: Vendor, truth: Singles, motion_g: Singles, tone: float, key: Key, day: int) -> Singles:
@@ -173,30 +194,38 @@ def _misread(
 
 
 def _rr_statistics(
-    person: Person, vendor: Vendor, routine: Routine, latent: Latent, tone: float, key: Key, day: int
+    person: Person,
+    vendor: Vendor,
+    routine: Routine,
+    latent: Latent,
+    tone: float,
+    key: Key,
+    day: int,
+    least_valid_percent: float,
 ) -> Singles:
     """The ten statistics over the beats that were found; the truth where the day begins with too few of them."""
-    motion = np.concatenate([np.full(WARM_UP_MINUTES, latent.motion_g[0]), latent.motion_g])  # before: as just after
     water = routine.water[routine.lead_in_minutes - WARM_UP_MINUTES :]
-    contact = np.zeros_like(motion)
+    contact = np.zeros(water.size, dtype=np.float32)
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
     add_wander(contact, _CONTACT_LOG, key, _Lane.CONTACT, _CONTACT_MINUTES, first_minute)
     contact = np.exp(contact, out=contact)
     contact *= np.float32(tone)
     usual_ms = _JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm
-    at_rest_ms = np.float32(usual_ms * np.exp(-_CONTACT_LOG * _CONTACT_LOG))  # of usual size in the mean square
+    at_rest_ms = usual_ms * math.exp(-_CONTACT_LOG * _CONTACT_LOG)  # of usual size in the mean square
+    found_share, jitter_ms, gross_share = spoilt = np.empty((3, water.size), dtype=np.float32)
+    _spoil(vendor.valid_beats, at_rest_ms, latent.motion_g, water, contact, spoilt)
     found = find_beats(
         latent.beats,
-        _found_share(vendor.valid_beats, motion, water, contact),
-        at_rest_ms * contact * (np.float32(1.0) + np.float32(_JITTER_PER_G) * np.minimum(motion, _JITTER_MOST_G)),
-        np.minimum(np.float32(_GROSS_PER_G) * motion * contact, _MOST_GROSS),
+        found_share,
+        jitter_ms,
+        gross_share,
         _GROSS_MS_PER_BPM * vendor.heart_rate_error_bpm,
         key,
         day,
     )
     if vendor.beats_dropped > 0.0:
-        lose(found.found, found.first, dropouts(person, vendor, first_minute, motion.size))
-    measured = rr_statistics(found)
+        lose(found.found, found.first, dropouts(person, vendor, first_minute, water.size))
+    measured = rr_statistics(found, least_valid_percent)
     if np.isnan(measured[:, 0]).any():  # they stand as they were once there are any
         measured = np.where(np.isfinite(measured), measured, latent.truth[_RR_ROWS])
     return measured

@@ -92,6 +92,8 @@ _STORM_LANE: Final = 207
 Singles = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+_Codes = tuple[Codes, Codes, Flags]
+_Tracks = tuple[Singles, ...]
 
 
 class Balance(NamedTuple):
@@ -138,18 +140,23 @@ def skin_temperature(person: Person, routine: Routine, key: Key, clock_hours: Fl
         clock_hours: Clock time of each minute, float64 [lead_in + 1440].
         first_minute: Absolute minute of the first value; addresses the noise.
     """
-    return _warm(heat_balance(person, routine, key, clock_hours, first_minute))
+    return _temperature(*_of_heat(person, routine), key, clock_hours, first_minute)
 
 
 def heat_balance(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Balance:
     """What the temperature of the skin follows; arguments as for ``skin_temperature``."""
+    return Balance(*_balance(*_of_heat(person, routine), key, clock_hours, first_minute))
+
+
+def _of_heat(person: Person, routine: Routine) -> tuple[_Codes, _Tracks, _Tracks, tuple[float, float, float]]:
+    """The first arguments of ``_balance``."""
     offset, aged = person.skin_temperature_offset_celsius, max(person.age_years - 40.0, 0.0)
     own_log = _OWN_LOG * offset + _AGE_LOG_PER_YEAR * aged
     own = (own_log, _OWN_CELSIUS * offset, _SLEEP_LOG + _SLEEP_LOG_PER_YEAR * aged)
     codes = (routine.stage, routine.activity, routine.water)
     tracks = (routine.intensity, routine.upright, routine.arm_motion, routine.cadence, routine.arousal)
     asked = (routine.ambient_celsius, routine.alcohol, routine.fever, routine.digesting)
-    return Balance(*_balance(codes, tracks, asked, own, key, clock_hours, first_minute))
+    return codes, tracks, asked, own
 
 
 def skin_conductance(
@@ -168,17 +175,20 @@ def skin_conductance(
         clock_hours: Clock time of each minute, float64 [lead_in + 1440].
         first_minute: Absolute minute of the first value; addresses the noise.
     """
-    level = _moisten(sweat_drive(person, routine, key, clock_hours, first_minute))
-    ends = five_minute_median(level, routine.lead_in_minutes)
-    return 0.5 * (ends[1:] + ends[:-1]), np.clip(ends[1:] - ends[:-1], -9.5, 9.5)
+    return _conductance(routine.lead_in_minutes, *_of_sweat(person, routine), key, clock_hours, first_minute)
 
 
 def sweat_drive(person: Person, routine: Routine, key: Key, clock_hours: Floats, first_minute: int) -> Drive:
     """What makes skin sweat; arguments as for ``skin_conductance``."""
+    return Drive(*_drive(*_of_sweat(person, routine), key, clock_hours, first_minute))
+
+
+def _of_sweat(person: Person, routine: Routine) -> tuple[Codes, Flags, _Tracks, _Tracks, float]:
+    """The first arguments of ``_drive``."""
     tracks = (routine.intensity, routine.arousal, routine.ambient_celsius)
     asked = (routine.alcohol, routine.fever, routine.digesting)
     own_log = float(np.log(person.scl_level_microsiemens)) - _ORDINARY_LOG
-    return Drive(*_drive(routine.stage, routine.water, tracks, asked, own_log, key, clock_hours, first_minute))
+    return routine.stage, routine.water, tracks, asked, own_log
 
 
 @compiled
@@ -196,9 +206,9 @@ def daily_cosine(half_amplitude: float, peak_hours: float, clock_hours: Floats) 
 
 @compiled
 def _balance(
-    codes: tuple[Codes, Codes, Flags],
-    tracks: tuple[Singles, ...],
-    asked: tuple[Singles, ...],
+    codes: _Codes,
+    tracks: _Tracks,
+    asked: _Tracks,
     own: tuple[float, float, float],
     key: Key,
     clock_hours: Floats,
@@ -238,7 +248,7 @@ def _balance(
 
 
 @compiled
-def _warm(balance: Balance) -> Floats:
+def _warm(balance: tuple[Floats, Floats, Floats, Floats, Floats]) -> Floats:
     """Minute means of the temperature that follows ``balance``, which is constant within each minute."""
     blood, air, flow, cooling, strap = balance
     n = flow.size
@@ -256,11 +266,25 @@ def _warm(balance: Balance) -> Floats:
 
 
 @compiled
+def _temperature(
+    codes: _Codes,
+    tracks: _Tracks,
+    asked: _Tracks,
+    own: tuple[float, float, float],
+    key: Key,
+    clock_hours: Floats,
+    first_minute: int,
+) -> Floats:
+    """``skin_temperature`` in one go, since handing arrays over to Python and back costs as much as filling them."""
+    return _warm(_balance(codes, tracks, asked, own, key, clock_hours, first_minute))
+
+
+@compiled
 def _drive(
     stage: Codes,
     water: Flags,
-    tracks: tuple[Singles, ...],
-    asked: tuple[Singles, ...],
+    tracks: _Tracks,
+    asked: _Tracks,
     own_log: float,
     key: Key,
     clock_hours: Floats,
@@ -299,7 +323,7 @@ def level_of(log: float, warmth_celsius: float) -> float:
 
 
 @compiled
-def _moisten(drive: Drive) -> Floats:
+def _moisten(drive: tuple[Floats, Floats, Floats, Floats]) -> Floats:
     """Level at the end of each minute, uS, before the median; what is asked for is constant within each minute."""
     steady, nerve, stirred, warmth = drive
     n = steady.size
@@ -358,3 +382,25 @@ def five_minute_median(level: Floats, first: int) -> Floats:
         between = (2.5 - under_minutes) / max(over_minutes - under_minutes, 1e-9)
         out[i] = under + (over - under) * between
     return out
+
+
+@compiled
+def _conductance(
+    lead_in: int,
+    stage: Codes,
+    water: Flags,
+    tracks: _Tracks,
+    asked: _Tracks,
+    own_log: float,
+    key: Key,
+    clock_hours: Floats,
+    first_minute: int,
+) -> tuple[Floats, Floats]:
+    """``skin_conductance`` in one go."""
+    drive = _drive(stage, water, tracks, asked, own_log, key, clock_hours, first_minute)
+    ends = five_minute_median(_moisten(drive), lead_in)
+    level, slope = np.empty(ends.size - 1), np.empty(ends.size - 1)
+    for i in range(level.size):
+        level[i] = 0.5 * (ends[i + 1] + ends[i])
+        slope[i] = min(max(ends[i + 1] - ends[i], -9.5), 9.5)
+    return level, slope

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from simulator.motion import FEATURES, accelerometer, add_sensor_noise
+from simulator.movement import Singles
+from simulator.noise import Key
 from simulator.population import Person
 from simulator.routine import Activity, Routine, Stage
 from simulator.signals import MINUTES_PER_DAY
@@ -95,3 +98,17 @@ def full_day() -> Routine:
         exercising=running,
         **{name: values.astype(np.float32) for name, values in floats.items()},
     )
+
+
+def features_of(routine: Routine, key: Key, first_minute: int) -> tuple[dict[str, Singles], Singles]:
+    """The accelerometer's features of a day by name, and the SD of the wrist's acceleration magnitude, g."""
+    rows = np.empty((len(FEATURES), MINUTES_PER_DAY), dtype=np.float32)
+    motion_g = accelerometer(routine, key, first_minute, rows)
+    return dict(zip(FEATURES, rows, strict=True)), motion_g
+
+
+def with_sensor_noise(features: dict[str, Singles], motion_g: Singles, noise_g: float) -> dict[str, Singles]:
+    """The same features as a noisy accelerometer reports them."""
+    rows = np.stack([features[name] for name in FEATURES])
+    add_sensor_noise(rows, motion_g, noise_g)
+    return dict(zip(FEATURES, rows, strict=True))

@@ -14,8 +14,10 @@ import pytest
 import commandline
 import everywear
 from federated.presets import TINY
+from model.training import load_model, parameters
 from simulator.dataset import open_dataset
 from simulator.engines import WorkerLostError
+from simulator.signals import NAMES
 from tests.test_layout import ROOT
 
 Said = pytest.CaptureFixture[str]
@@ -98,6 +100,57 @@ def test_train_and_evaluate(people: Path, tmp_path: Path, capsys: Said) -> None:
     assert {row["method"] for row in rows} == {"mean", "nearest", "last", "linear", "kernel", "diurnal", "model"}
 
 
+def test_training_takes_the_papers_options(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = str(tmp_path / "lsm1")
+    options = ["--size", "lsm1-tiny", "--patch", "20x2", "--signal-order", "apart", "--masks", "structured-temporal"]
+    said = result(capsys, "train", str(people), "--out", model, "--steps", "2", "--batch-windows", "4", *options)
+    assert said["steps"] == 2
+    description = json.loads((Path(model) / "model.json").read_text())
+    shape, plan = description["architecture"], description["made_by"]["plan"]
+    assert (shape["patch_minutes"], shape["patch_signals"], shape["filled"], shape["clock"]) == (20, 2, True, False)
+    assert sorted(shape["signal_order"]) == sorted(NAMES) != sorted(shape["signal_order"], key=NAMES.index)
+    assert plan["masks"]["weights"] == [0, 0, 0, 1]
+    rows = result(capsys, "evaluate", model, str(people), "--tasks", "random_imputation")["rows"]
+    assert isinstance(rows, list)
+    assert "model" in {row["method"] for row in rows}
+
+
+@pytest.mark.parametrize("method", ["simclr", "dino", "msn"])
+def test_encoders_are_trained_on_pairs(method: str, people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = str(tmp_path / method)
+    command = ["train", str(people), "--out", model, "--patch", "10x5", "--method", method, "--steps", "2"]
+    said = result(capsys, *command, "--batch-windows", "4")
+    assert said["validation_loss"] is None
+    assert said["parameters"] == parameters(load_model(Path(model))[0])
+
+
+def test_labels_are_told_and_people_kept_apart(people: Path, tmp_path: Path, capsys: Said) -> None:
+    model = str(tmp_path / "model")
+    result(capsys, "train", str(people), "--out", model, "--patch", "10x5", "--steps", "2", "--batch-windows", "4")
+    others = str(tmp_path / "others")
+    result(capsys, "simulate", "--people", "12", "--days", "3", "--seed", "5", "--out", others)
+    command = ["evaluate", model, others, "--windows-per-person", "2"]
+    methods = ["--methods", "random_forest,linear_probe"]
+    said = result(capsys, *command, "--tasks", "exercise,bmi", *methods, "--shots", "5")
+    rows = said["rows"]
+    assert isinstance(rows, list)
+    assert {(r["task"], r["method"], r["shots"]) for r in rows} == {
+        ("exercise", "random_forest", None),
+        ("exercise", "linear_probe", None),
+        ("exercise", "linear_probe", 5),
+        ("bmi", "random_forest", None),
+        ("bmi", "linear_probe", None),
+    }
+    assert {"task", "method", "shots", "mix", "metric", "group", "value", "interval", "n", "people"} == set(rows[0])
+    assert {r["metric"] for r in rows} == {"accuracy", "map", "f1", "auroc", "correlation", "mae"}
+    capsys.readouterr()
+    both = [*command, "--tasks", "bmi,random_imputation", "--methods", "random_forest"]
+    assert everywear.main(both) == 0
+    words = capsys.readouterr().out
+    assert "bmi, random forest" in words
+    assert "random imputation" in words
+
+
 def test_realism_and_budget(people: Path, tmp_path: Path, capsys: Said) -> None:
     said = result(capsys, "realism", str(people), "--out", str(tmp_path / "realism"))
     assert {"rows", "fingerprint", "missingness"} <= set(said)
@@ -141,6 +194,12 @@ BAD = {
     "simulate --days 1 --out OUT": "--people",
     "simulate --people 1 --days 1 --out OUT --colour red": "--colour",
     "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
+    "train PEOPLE --out OUT --patch wide": "patch 'wide' is not minutes x signals",
+    "train PEOPLE --out OUT --patch 7x1": "window of 300 minutes is no multiple of 7",
+    "train PEOPLE --out OUT --method dino --size lsm2-aim --masks random": "drop-ratio 0.5 is for method mae",
+    "train PEOPLE --out OUT --masks none": "masks 'none' is unknown",
+    "train PEOPLE --out OUT --plan grand": "plan 'grand' is unknown",
+    "train PEOPLE --out OUT --drop-ratio 0.6": "drop_ratio=0.6 drops 468 of 780 places, masks hide 390",
     "simulate --people 10000000000 --days 1 --out OUT": "people=10000000000 is not in [1, 100000000]",
     "simulate --people 1 --days 9 --start 9999-12-30 --out OUT": "go beyond 9999-12-31",
     "simulate --people 1 --days 1 --out .": "exists and is not an empty folder",
@@ -172,6 +231,9 @@ BAD = {
     "train PEOPLE --out OUT --decoder none": "decoder",
     "evaluate MISSING PEOPLE": "MISSING",
     "evaluate MISSING PEOPLE --tasks juggling": "task 'juggling' is unknown",
+    "evaluate MISSING PEOPLE --tasks mood --methods guess": "method 'guess' is unknown",
+    "evaluate MISSING PEOPLE --tasks mood --shots five": "shots 'five' is not a number from 1",
+    "evaluate MISSING PEOPLE --tasks mood --run MISSING": "task 'mood' is not part of a run's report",
     "federate nothing": "preset 'nothing' is unknown",
     "federate MISSING.json": "MISSING.json",
     "federate tiny --out PEOPLE": "not empty and not a run folder",

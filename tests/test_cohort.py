@@ -16,7 +16,7 @@ from simulator.population import POPULATIONS
 from simulator.recording import RESOLUTION_BITS, Reason, Recording, round_to_resolution
 from simulator.routine import live
 from simulator.sensors import measure
-from simulator.signals import INDEX, SIGNALS
+from simulator.signals import INDEX, RR_STATISTICS, SIGNALS
 from simulator.vendor import Vendor
 from simulator.vendors import VENDORS
 from simulator.wearing import installed, wear_key
@@ -46,6 +46,17 @@ def test_shards_and_more_people_change_nobody() -> None:
     shards = [replace(COHORT, people=1), replace(COHORT, people=2, first_person=1)]
     assert larger[: len(whole)] == whole
     assert [digest(recording) for shard in shards for recording in shard] == whole
+
+
+def test_statistics_that_are_not_computed_would_not_have_been_delivered() -> None:
+    person, vendor = COHORT.person(2), COHORT.vendor_of(2)
+    routine, recording = live(person, 1, COHORT.start), COHORT[2, 1]
+    values = measure(person, vendor, routine, embody(person, routine, 1), 1)
+    round_to_resolution(values)
+    rows = [INDEX[name] for name in RR_STATISTICS]
+    observed = recording.observed[rows]
+    np.testing.assert_array_equal(recording.values[rows][observed], values[rows][observed])
+    assert 0.3 < observed[1:].mean() < 0.6 < observed[0].mean()
 
 
 @settings(max_examples=10, deadline=None)

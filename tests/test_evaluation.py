@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
-from model.autoencoder import Architecture, MaskedAutoencoder
+from model.autoencoder import LSM1, Architecture, MaskedAutoencoder
 from model.evaluation.baselines import FILLS, diurnal, usual_course
-from model.evaluation.generative import Task, evaluate, hide, reconstruct, sample_windows, tasks
+from model.evaluation.generative import Task, _hide_patches, evaluate, hide, reconstruct, sample_windows, tasks
 from model.evaluation.metrics import errors
 from model.masking import Grid
 from model.windows import Days
@@ -179,6 +179,30 @@ def test_a_model_never_sees_what_it_is_asked_for(rows: int) -> None:
             other.values[day, :, start : start + 300][cells] += 7
         before, after = reconstruct(model, days, windows, hidden), reconstruct(model, other, windows, hidden)
         np.testing.assert_allclose(after[gap], before[gap], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["random_imputation", "sensor_imputation"])
+def test_lsm1_is_asked_fairly(kind: str) -> None:
+    """Random imputation hides whole patches of the largest model's, so that a fifth stays seen; scored cells are those
+    observed and hidden, though it sees filled ones; and beside a model of small patches it has the same gaps.
+    """
+    days = wavy_days(4, 2)
+    shape = replace(SHAPE, **LSM1)
+    models = {"small": MaskedAutoencoder(SHAPE, 0), "lsm1": MaskedAutoencoder(shape, 0)}
+    chosen = tasks([kind], [60])
+    rows = evaluate(models, days, minutes=300, windows_per_person=2, seed=0, chosen=chosen)
+    cells = {row.method: row.n for row in rows if row.signal == "all"}
+    assert len(set(cells.values())) == 1
+    windows = sample_windows(days, 300, 2, 0)
+    _, observed = days.cut(windows, 300)
+    if kind == "random_imputation":
+        places = _hide_patches(models.values(), GRID, len(windows), stream(0, "gaps", kind, 0))
+        by_patch = np.pad(places.reshape(len(windows), 26, 30), ((0, 0), (0, 4), (0, 0)), mode="edge")
+        by_patch = by_patch.reshape(len(windows), 6, 5, 30)
+        assert (by_patch == by_patch[:, :, :1]).all()
+        assert (by_patch[:, :, 0].sum(axis=(1, 2)) == 144).all()  # 80 % of 180
+        gap = np.repeat(places.reshape(-1, 26, 30), 10, axis=2)
+        assert cells["lsm1"] == (gap & observed).sum()
 
 
 def test_one_person_has_no_interval() -> None:

@@ -375,7 +375,7 @@ from simulator.population import POPULATIONS
 
 cohort = Cohort(population=POPULATIONS["lsm1"], people=64, days=1, seed=6)
 day = cohort[0, 0]
-record = lambda self, person, vendor, routine, number: replace(
+record = lambda self, person, vendor, *measured: replace(
     day, person=self.person_id(person.index - self.first_person), vendor=vendor.name, values=day.values.copy())
 Cohort._record = record  # quick, and as large as any
 for people in (64, 320):

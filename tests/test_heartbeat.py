@@ -23,6 +23,7 @@ from simulator.heartbeat import (
     Beats,
     Singles,
     Tone,
+    _settle,
     beat,
     find_beats,
     rr_statistics,
@@ -232,6 +233,19 @@ def test_a_device_finds_the_share_it_should_in_runs() -> None:
     np.testing.assert_array_equal(found.rr_ms, beats.rr_ms)
 
 
+@settings(max_examples=50, deadline=None)
+@given(fates=st.lists(st.sampled_from([0, 1, 2]), min_size=1, max_size=40), state=st.sampled_from([0, 1]))
+def test_a_carry_settles_fates_as_one_by_one(fates: list[int], state: int) -> None:
+    expected, last = [], state
+    for fate in fates:
+        last = last if fate == 2 else fate
+        expected.append(last)
+    words = np.zeros(-(-len(fates) // 8), dtype=np.uint64)
+    words.view(np.uint8)[: len(fates)] = fates
+    _settle(words, len(words), np.uint64(state))
+    assert words.view(np.uint8)[: len(fates)].tolist() == expected
+
+
 def test_jitter_moves_beats_and_cancels_over_time() -> None:
     beats, _ = beat(steady(breath=1.0, mayer=1.0, white=1.0), KEY, day=1)
     found = measured(beats, jitter=5.0)
@@ -269,6 +283,17 @@ def test_statistics_stand_still_where_no_beat_is_found() -> None:
     assert valid[305:399].max() == 0.0
     for row in others:
         assert len(set(row[306:399].tolist())) == 1
+
+
+def test_statistics_below_the_wanted_share_stand_still_and_the_others_are_the_same() -> None:
+    found = measured(beat(steady(), KEY, day=1)[0], share=0.5, jitter=4.0)
+    every, some = rr_statistics(found), rr_statistics(found, least_valid_percent=50.0)
+    np.testing.assert_array_equal(some[0], every[0])
+    wanted = every[0] >= 50.0
+    assert 0.3 < wanted.mean() < 0.7
+    np.testing.assert_array_equal(some[:, wanted], every[:, wanted])
+    later = np.flatnonzero(~wanted[1:]) + 1
+    np.testing.assert_array_equal(some[1:, later], some[1:, later - 1])
 
 
 def test_a_watch_that_never_finds_a_beat_has_no_statistics() -> None:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.motion import FEATURES, accelerometer, altimeter_spread, with_sensor_noise
+from simulator.motion import FEATURES, altimeter_spread
 from simulator.movement import Movement, move
 from simulator.noise import Floats, time_key
 from simulator.population import POPULATIONS
 from simulator.routine import Activity, Stage, live
 from simulator.signals import INDEX, MINUTES_PER_DAY, SIGNALS
-from tests.bodies import LEAD_IN, PERSON, full_day, quiet_day
+from tests.bodies import LEAD_IN, PERSON, features_of, full_day, quiet_day, with_sensor_noise
 
 KEY = time_key(PERSON.seed, PERSON.index, "body")
 MINUTES = LEAD_IN + MINUTES_PER_DAY
@@ -31,7 +31,7 @@ def test_anybody_stays_inside_the_ranges_with_any_noise(seed: int, index: int, d
     person = POPULATIONS["lsm2"].person(seed, index)
     key = time_key(person.seed, person.index, "body")
     routine = live(person, day, START)
-    features, motion_g = accelerometer(routine, key, day * MINUTES_PER_DAY)
+    features, motion_g = features_of(routine, key, day * MINUTES_PER_DAY)
     for found in (features, with_sensor_noise(features, motion_g, noise_g)):
         for name in FEATURES:
             known = SIGNALS[INDEX[name]]
@@ -79,7 +79,7 @@ def test_altimeter_sees_a_floor_a_minute() -> None:
 
 
 def test_accelerometer_features_agree_with_one_another() -> None:
-    features, motion_g = accelerometer(full_day(), KEY, MINUTES_PER_DAY)
+    features, motion_g = features_of(full_day(), KEY, MINUTES_PER_DAY)
     assert set(features) == set(FEATURES)
     np.testing.assert_allclose(features["log_energy"], np.log(1500.0 * motion_g**2), atol=1e-4)
     walk, run, sleep, desk = slice(722, 738), slice(1022, 1058), slice(30, 400), slice(600, 700)
@@ -100,14 +100,14 @@ def test_accelerometer_features_agree_with_one_another() -> None:
 def test_desks_are_livelier_than_beds() -> None:
     apart = []
     for seed in range(20):
-        energy = accelerometer(full_day(), time_key(seed, 7, "body"), MINUTES_PER_DAY)[0]["log_energy"]
+        energy = features_of(full_day(), time_key(seed, 7, "body"), MINUTES_PER_DAY)[0]["log_energy"]
         apart.append(np.median(energy[600:700]) - np.median(energy[30:400]))
     assert 1.8 < np.mean(apart) < 5.5  # norm logE_sed_sleep; one person's hour at the desk has SD 1.0 to 1.3
 
 
 def test_more_motion_is_more_energy_and_less_noise() -> None:
     steps = [0.0, 0.1, 0.3, 1.0]  # beyond 1 there is more energy, but no quicker gesture
-    rows = [accelerometer(quiet_day(arm_motion=np.full(MINUTES, level, dtype=np.float32)), KEY, 0) for level in steps]
+    rows = [features_of(quiet_day(arm_motion=np.full(MINUTES, level, dtype=np.float32)), KEY, 0) for level in steps]
     for (less, less_g), (more, more_g) in pairwise(rows):
         assert (more_g >= less_g).all()
         for name in ("log_energy", "zero_crossing_mean", "jerk_ratio"):  # gestures are slower than sensor noise
@@ -115,7 +115,7 @@ def test_more_motion_is_more_energy_and_less_noise() -> None:
 
 
 def test_sensor_noise_hides_small_movements_first() -> None:
-    features, motion_g = accelerometer(full_day(), KEY, 0)
+    features, motion_g = features_of(full_day(), KEY, 0)
     same = with_sensor_noise(features, motion_g, 0.0)
     for name in FEATURES:
         np.testing.assert_allclose(same[name], features[name], rtol=1e-4, atol=1e-4)
@@ -139,7 +139,7 @@ def days() -> dict[str, Floats]:
         person = POPULATIONS["lsm1"].person(21, index)
         key = time_key(person.seed, person.index, "body")
         routine = live(person, 4, START)
-        features, motion_g = accelerometer(routine, key, 4 * MINUTES_PER_DAY)
+        features, motion_g = features_of(routine, key, 4 * MINUTES_PER_DAY)
         facts = with_sensor_noise(features, motion_g, 0.003) | {"motion_g": np.hypot(motion_g, np.float32(0.003))}
         facts["altimeter_sd"] = np.hypot(altimeter_spread(routine, key, 4 * MINUTES_PER_DAY), np.float32(0.013))
         for name in ("stage", "activity", "cadence"):
@@ -230,6 +230,6 @@ def test_a_doing_lasts_a_minute_or_two_and_sleepers_do_nothing() -> None:
 def test_vibration_that_correlates_negatively_still_has_a_jerk_ratio() -> None:
     person = POPULATIONS["lsm1"].person(1, 163)  # drives at 18:19 over a road that shakes above a quarter of 25 Hz
     key = time_key(person.seed, person.index, "body")
-    features, _ = accelerometer(live(person, 0, START), key, 0)
+    features, _ = features_of(live(person, 0, START), key, 0)
     assert np.isfinite(features["jerk_ratio"]).all()
     assert features["jerk_ratio"].min() >= SIGNALS[INDEX["jerk_ratio"]].low

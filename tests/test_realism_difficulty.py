@@ -13,9 +13,9 @@ from simulator.realism.difficulty import (
     TASKS,
     Examples,
     _around,
-    _folds,
-    _weights,
     correct,
+    folds,
+    mix_weights,
     window_features,
 )
 from simulator.realism.statistics import NotComputableError, Sample
@@ -49,7 +49,7 @@ def test_the_window_holds_the_event(begin: int, minutes: int, where: float) -> N
 @given(st.integers(0, 2**32), st.integers(5, 60))
 def test_people_are_split_80_to_20(seed: int, people: int) -> None:
     person = stream(seed, "whose").integers(0, people, 400)
-    fold = _folds(person)
+    fold = folds(person)
     for code in np.unique(person):
         assert len(np.unique(fold[person == code])) == 1
     sizes = [len(np.unique(person[fold == k])) for k in range(FOLDS)]
@@ -58,7 +58,7 @@ def test_people_are_split_80_to_20(seed: int, people: int) -> None:
 
 def test_weights_bring_a_mix() -> None:
     label = np.repeat(["walking", "running"], [300, 20])
-    weight = _weights(label, {"walking": 0.6, "running": 0.4})
+    weight = mix_weights(label, {"walking": 0.6, "running": 0.4})
     assert weight.mean() == pytest.approx(1)
     assert weight[label == "running"].sum() / weight.sum() == pytest.approx(0.4)
 

@@ -117,22 +117,28 @@ def test_the_fingerprint_knows_smooth_from_rough() -> None:
 
 
 def test_readings_count_what_they_say() -> None:
-    """The last minute alone, or no minute after a signal's last value; by hand."""
+    """No minute after a signal's last value, or all, or the last minute alone; by hand."""
     windows = stream(8, "readings").normal(size=(60, len(SIGNALS), 300)).astype(np.float32)
     windows[:, 3, 280:] = np.nan
     windows[:, 4, 295:] = np.nan
     scores = GapScores.of_windows(windows)
     z = scores.windows
     error = z[:, :, 289:290] - z[:, :, 290:]
-    whole, horizon, seen = (scores.of(10, "nearest", inside=False, reading=name) for name in READINGS)
-    np.testing.assert_allclose(whole[1], (error**2).mean(axis=2), rtol=1e-5)
+    text, held, horizon = (scores.of(10, "nearest", inside=False, reading=name) for name in READINGS)
+    np.testing.assert_allclose(held[1], (error**2).sum(axis=2), rtol=1e-5)
+    assert (held[2] == 10).all()
     np.testing.assert_allclose(horizon[0], np.abs(error[:, :, -1]), rtol=1e-5)
-    assert np.isnan(seen[:, :, 3]).all()
-    np.testing.assert_allclose(seen[1, :, 4], (error[:, 4, :5] ** 2).mean(axis=1), rtol=1e-5)
-    np.testing.assert_allclose(np.delete(seen[1], [3, 4], axis=1), np.delete(whole[1], [3, 4], axis=1), rtol=1e-5)
+    assert (horizon[2] == 1).all()
+    assert (text[:, :, 3] == 0).all()
+    assert (text[2, :, 4] == 5).all()
+    np.testing.assert_allclose(text[1, :, 4], (error[:, 4, :5] ** 2).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(np.delete(text, [3, 4], axis=2), np.delete(held, [3, 4], axis=2), rtol=1e-5)
+    assert (scores.of(10, "nearest", inside=False) == text).all()
     table = table_of(windows, np.arange(60) % 20, rs.resampled_people(20))
     assert table is not None
-    assert set(table.readings) == {"horizon", "seen"}
+    found = table.errors["extrapolation"]["nearest"]["mse"]["10"].simulated
+    assert found == pytest.approx(text[1].sum() / text[2].sum(), rel=1e-5)  # each cell as much as any other
+    assert set(table.readings) == {"held", "horizon"}
     for name, reading in table.readings.items():
         assert 0 <= reading.within <= 80
         assert reading.errors["interpolation"]["linear"]["mse"]["30"] > 0
@@ -163,16 +169,23 @@ def random_windows() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("minutes", [5, 10, 30, 60])
 def test_nearest_errs_alike_inside_and_at_the_end(random_windows: tuple[np.ndarray, np.ndarray], minutes: int) -> None:
-    """Inside twice the gap, at equal distances, at random times: the same error, which is the mean change over them."""
+    """Held and counted whole, inside twice the gap, at random times: the mean change over the same distances.
+
+    Without the minutes that have no truth the end errs more, as the paper's does.
+    """
     windows, person = random_windows
     scores = GapScores.of_windows(windows)
-    inside = scores.of(2 * minutes, "nearest", inside=True)[1].mean(axis=1)
-    end = scores.of(minutes, "nearest", inside=False)[1].mean(axis=1)
+
+    def errors(gap: int, reading: str, *, inside: bool) -> np.ndarray:
+        sums = scores.of(gap, "nearest", inside=inside, reading=reading).sum(axis=2)
+        return np.array([sums[1, person == code].sum() / sums[2, person == code].sum() for code in np.unique(person)])
+
+    inside, end = errors(2 * minutes, "held", inside=True), errors(minutes, "held", inside=False)
     moved = changes(scores.windows, range(1, minutes + 1)).mean()
-    of_people = np.array([(end - inside)[person == code].mean() for code in np.unique(person)])
-    error = of_people.std() / np.sqrt(len(of_people))
-    assert abs(of_people.mean()) < 3 * error
+    error = (end - inside).std() / np.sqrt(len(end))
+    assert abs((end - inside).mean()) < 3 * error
     assert inside.mean() == pytest.approx(moved, rel=0.15)
+    assert errors(minutes, "text", inside=False).mean() > 1.1 * errors(2 * minutes, "text", inside=True).mean()
 
 
 def test_windows_are_those_of_lowest_rank_and_reach_over_midnight(planted_recordings: list[Recording]) -> None:

@@ -6,12 +6,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from simulator.motion import FEATURES, accelerometer, with_sensor_noise
+from simulator.motion import FEATURES
 from simulator.movement import Movement, move
 from simulator.noise import Floats, time_key
 from simulator.reference.acceleration import accelerate, lsm1_features, wrist_acceleration
 from simulator.routine import Activity, Routine, Stage
-from tests.bodies import LEAD_IN, PERSON, quiet_day
+from tests.bodies import LEAD_IN, PERSON, features_of, quiet_day, with_sensor_noise
 
 PEOPLE = 4
 NOISE_G = 0.003  # g, of one axis: simulator.vendors
@@ -71,7 +71,7 @@ def fast_and_raw() -> tuple[dict[str, Floats], dict[str, Floats]]:
     raw: dict[str, list[Floats]] = {name: [] for name in FEATURES}
     for index in range(PEOPLE):
         person = replace(PERSON, index=index)
-        features, motion_g = accelerometer(routine, time_key(person.seed, person.index, "body"), 0)
+        features, motion_g = features_of(routine, time_key(person.seed, person.index, "body"), 0)
         noisy = with_sensor_noise(features, motion_g, NOISE_G)
         seen = lsm1_features(wrist_acceleration(person, routine, 0, range(MINUTES), noise_g=NOISE_G))
         for name in FEATURES:

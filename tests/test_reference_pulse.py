@@ -82,7 +82,7 @@ def test_motion_spoils_beats_and_early_beats_are_not_valid() -> None:
     rr_ms[middle], rr_ms[middle + 1] = 0.64 * rr_ms[middle], rr_ms[middle + 1] + 0.36 * rr_ms[middle]
     normal = often.found.copy()
     normal[middle : middle + 2] = False
-    seen = find(pulse(replace(often, rr_ms=rr_ms, found=normal), STILL, FIRST, 15))
+    seen = find(pulse(replace(often, parts=np.round(16.0 * rr_ms).astype(np.uint16), found=normal), STILL, FIRST, 15))
     near = np.abs(seen.end_seconds - 60.0 * (FIRST + 5)) < 3.0
     assert not seen.valid[near].all()
     assert seen.valid[~near].mean() > 0.98

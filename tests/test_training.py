@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from model.autoencoder import Architecture, MaskedAutoencoder
+from model.augmenting import Augmentation
+from model.autoencoder import AIM, LSM1, Architecture, MaskedAutoencoder
 from model.masking import MaskMix
 from model.training import (
+    PLANS,
     Origin,
     TrainingPlan,
+    adamw,
     batches,
     load_model,
     read_safetensors,
@@ -30,6 +33,7 @@ from tests.conftest import wavy_days
 
 SHAPE = Architecture(window_minutes=100, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 PLAN = TrainingPlan(steps=6, batch_windows=4, checkpoint_every=2)
+BENT = replace(PLAN, augment=Augmentation())
 NORMALISER = Normaliser((0.0,) * N_SIGNALS, (1.0,) * N_SIGNALS)
 
 
@@ -41,11 +45,12 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_one_window_can_be_learnt_by_heart() -> None:
+@pytest.mark.parametrize("options", [{}, LSM1 | {"window_minutes": 100}, AIM | {"drop_ratio": 0.2}], ids=str)
+def test_one_window_can_be_learnt_by_heart(options: dict[str, Any]) -> None:
     days = wavy_days(1)
     days.observed[:, :, 100:] = False  # leaves a single usable stretch
-    plan = TrainingPlan(steps=300, batch_windows=4, learning_rate=8e-3, masks=MaskMix(random=0.3, weights=(1, 0, 0)))
-    losses = train(MaskedAutoencoder(SHAPE, 0), days, plan, seed=0)
+    plan = TrainingPlan(steps=240, batch_windows=4, learning_rate=8e-3, masks=MaskMix(random=0.3, weights=(1, 0, 0)))
+    losses = train(MaskedAutoencoder(replace(SHAPE, **options), 0), days, plan, seed=0)
     assert sum(losses[-10:]) < 0.2 * sum(losses[:10])
 
 
@@ -108,6 +113,34 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert max(rates) == rates[9] == pytest.approx(1.0)
     assert rates[-1] < 0.001
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_the_plan_of_lsm1_is_table_15() -> None:
+    plan = PLANS["lsm1"]
+    assert (plan.steps, round(plan.warmup_share * plan.steps), plan.batch_windows) == (50_000, 2_500, 4_096)
+    assert (plan.learning_rate, plan.weight_decay, plan.clip_norm) == (0.005, 0.0001, 1.0)
+    assert (plan.masks.weights, plan.masks.random) == ((1,), 0.8)
+    optimiser = adamw(MaskedAutoencoder(SHAPE), plan)
+    assert optimiser.defaults["betas"] == (0.9, 0.95)
+    assert plan.augment is not None
+    assert plan.augment.flip > 0
+    assert plan.augment.stretch > 1
+    assert plan.augment.noise_z > 0
+
+
+def test_augmented_batches_are_others_and_repeat(days: Days) -> None:
+    plain, bent, again = (next(batches(days, SHAPE, p, 1, range(1))) for p in (PLAN, BENT, BENT))
+    assert torch.equal(plain.hidden, bent.hidden)
+    assert not torch.equal(plain.values, bent.values)
+    assert torch.equal(again.values, bent.values)
+    model = MaskedAutoencoder(SHAPE, 0)
+    assert validation_loss(model, days, PLAN, seed=1) == validation_loss(model, days, BENT, seed=1)
+
+
+def test_masks_that_hide_less_than_is_dropped_are_refused(days: Days) -> None:
+    model = MaskedAutoencoder(replace(SHAPE, drop_ratio=0.6), 0)
+    with pytest.raises(ValueError, match=r"drop_ratio=0.6 drops 156 of 260 places, masks hide 130"):
+        train(model, days, PLAN, seed=0)
 
 
 def test_validation_neither_trains_nor_varies(days: Days) -> None:

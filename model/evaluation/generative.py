@@ -4,8 +4,8 @@ A task hides places of held-out windows; a method fills them; the score counts c
 nothing else, in z units, people disjoint from those trained on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -129,7 +129,9 @@ def evaluate(
             continue
         if progress is not None:
             progress(f"{task.kind} {task.horizon or ''}".strip())
-        hidden = hide(task, grid, observed, stream(seed, "gaps", task.kind, task.horizon or 0))
+        rng = stream(seed, "gaps", task.kind, task.horizon or 0)
+        random = task.horizon is None
+        hidden = _hide_patches(models.values(), grid, len(windows), rng) if random else hide(task, grid, observed, rng)
         gap = np.repeat(hidden.reshape(-1, grid.rows, grid.columns), 10, axis=2)
         by_method = {
             method: errors(values, filled, gap & observed, person)
@@ -190,6 +192,20 @@ def hide(task: Task, grid: Grid, observed: NDArray[np.bool_], rng: np.random.Gen
     return gap & np.repeat(_one_sensor(observed, rng), grid.columns, axis=1)
 
 
+def _hide_patches(models: Iterable[MaskedAutoencoder], grid: Grid, n: int, rng: np.random.Generator) -> Places:
+    """Random imputation for models that may have larger patches: whole patches of the one with the largest.
+
+    Hiding places of one signal at random would hide nearly every patch of five, and so be another task for LSM-1.
+    """
+    largest = max(models, key=lambda model: model.architecture.cells, default=None)
+    if largest is None or largest.architecture.cells <= 10:
+        return random_places(RANDOM_SHARE, grid, n, rng)
+    places = torch.from_numpy(random_places(RANDOM_SHARE, largest.architecture.grid, n, rng))
+    cells = largest.hidden_cells(places.to(next(largest.parameters()).device)).cpu()
+    hidden: Places = torch.unflatten(cells, -1, (grid.columns, 10)).any(-1).flatten(1).numpy()
+    return hidden
+
+
 def _one_sensor(observed: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
     """Rows of one sensor a window, drawn among those that delivered anything in it: bool [n, 26]."""
     sensors = list(dict.fromkeys(signal.sensor for signal in SIGNALS))
@@ -219,23 +235,20 @@ def _fill(
 
 @torch.no_grad()
 def reconstruct(model: MaskedAutoencoder, days: Days, windows: NDArray[np.int64], hidden: Places) -> Values:
-    """The model's filling of hidden places of windows [n, 2]: [n, 26, minutes], z units."""
+    """The model's filling of windows [n, 2]: [n, 26, minutes], z units.
+
+    ``hidden`` are places of one signal by ten minutes, bool [n, 26 x minutes / 10]; a patch of the model that holds any
+    of them is hidden as a whole.
+    """
     model.eval()
     device = next(model.parameters()).device
     minutes = model.architecture.window_minutes
     parts = []
     for part in np.array_split(np.arange(len(windows)), max(1, -(-len(windows) // MODEL_BATCH_WINDOWS))):
-        batch = days.batch(windows[part], minutes, _for_grid(hidden[part], model)).to(device)
+        gap = torch.from_numpy(np.repeat(hidden[part].reshape(len(part), N_SIGNALS, -1), 10, axis=2)).to(device)
+        batch = replace(days.batch(windows[part], minutes, hidden[part]).to(device), hidden=model.places_of(gap))
         parts.append(model.reconstruct(batch).float().cpu().numpy())
     return np.concatenate(parts)
-
-
-def _for_grid(hidden: Places, model: MaskedAutoencoder) -> Places:
-    """Places of one signal by ten minutes -> places of the model's own patches; a patch is hidden if any part is."""
-    a = model.architecture
-    by_signal = hidden.reshape(len(hidden), N_SIGNALS, -1, a.patch_minutes // 10).any(-1)
-    padded = np.pad(by_signal, ((0, 0), (0, a.grid.rows * a.patch_signals - N_SIGNALS), (0, 0)))
-    return padded.reshape(len(hidden), a.grid.rows, a.patch_signals, -1).any(2).reshape(len(hidden), -1)
 
 
 def _rows(task: Task, by_method: Mapping[str, Errors], seed: int) -> Iterator[Row]:

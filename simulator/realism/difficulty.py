@@ -17,7 +17,7 @@ with 39.8 % of 50 to 64), its forest does not: so the former is trained with cla
 the rest as appendix F.3 says, and the latter on the mix as it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,9 +38,9 @@ LEAST_SHARE: Final = 0.9  # of the paper's mix that must be left; judgement
 LEAST_OBSERVED: Final = 0.5  # of a window's cells; judgement
 TREES: Final = 60
 
-_MOODS: Final = ("content", "frustrated", "excited", "calm", "stressed")
-_AGES: Final = ("18-34", "35-49", "50-64", "65+")  # appendix C.7
-_AGE_EDGES: Final = (35, 50, 65)
+MOODS: Final = ("content", "frustrated", "excited", "calm", "stressed")
+AGES: Final = ("18-34", "35-49", "50-64", "65+")  # appendix C.7
+AGE_EDGES: Final = (35, 50, 65)  # first years of the later ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def _mix(names: tuple[str, ...], shares: tuple[float, ...]) -> dict[str, float]:
     return {name: share / sum(shares) for name, share in zip(names, shares, strict=True)}
 
 
-_ACTIVITIES: Final = (
+ACTIVITIES: Final = (
     "biking",
     "elliptical",
     "hiit",
@@ -81,19 +81,19 @@ TASKS: Final[Mapping[str, Task]] = {
     ),
     "activity_8class": Task(
         kind="bout",
-        train=_mix(_ACTIVITIES, (8.29, 1.06, 2.31, 1.59, 16.23, 12.94, 52.93, 4.65)),  # Table 19
-        test=_mix(_ACTIVITIES, (12.63, 1.50, 3.19, 13.03, 13.52, 9.66, 43.47, 3.00)),
+        train=_mix(ACTIVITIES, (8.29, 1.06, 2.31, 1.59, 16.23, 12.94, 52.93, 4.65)),  # Table 19
+        test=_mix(ACTIVITIES, (12.63, 1.50, 3.19, 13.03, 13.52, 9.66, 43.47, 3.00)),
     ),
     "sex_2class": Task(  # Table 13; the windows of the activity task
         kind="bout", train=_mix(("female", "male"), (9181, 5022)), test=_mix(("female", "male"), (2160, 1090))
     ),
     "age_4class": Task(  # Table 13
-        kind="bout", train=_mix(_AGES, (1179, 5697, 5246, 2250)), test=_mix(_AGES, (499, 793, 1297, 673))
+        kind="bout", train=_mix(AGES, (1179, 5697, 5246, 2250)), test=_mix(AGES, (499, 793, 1297, 673))
     ),
     "mood_5class": Task(
         kind="mood",
-        train=_mix(_MOODS, (22.13, 12.95, 11.48, 21.58, 31.86)),  # Table 19
-        test=_mix(_MOODS, (20.62, 17.24, 10.23, 22.96, 28.95)),
+        train=_mix(MOODS, (22.13, 12.95, 11.48, 21.58, 31.86)),  # Table 19
+        test=_mix(MOODS, (20.62, 17.24, 10.23, 22.96, 28.95)),
         within_people=True,  # appendix C.7
     ),
 }
@@ -127,28 +127,38 @@ class Examples:
         """Take the windows around a day's events."""
         if self.people is None:
             return
-        random = stream(0, "realism", "example", recording.person, recording.day)
-        for event in recording.events:
-            if event.kind not in ("activity", "mood") or not 0 <= event.start_minute < MINUTES_PER_DAY:
-                continue
-            start = _around(event, float(random.random()))
-            self._take(recording, code, start, "bout" if event.kind == "activity" else "mood", event.label)
-
-    def _take(self, recording: Recording, code: int, start: int, kind: str, label: str) -> None:
-        cut = slice(start, start + WINDOW_MINUTES)
-        observed = recording.observed[:, cut]
-        if observed.mean() >= LEAST_OBSERVED:
-            self.features.append(window_features(recording.values[:, cut], observed))
+        for start, kind, label in labelled_windows(recording):
+            cut = slice(start, start + WINDOW_MINUTES)
+            self.features.append(window_features(recording.values[:, cut], recording.observed[:, cut]))
             self.kinds.append(kind)
             self.labels.append(label)
             self.person.append(code)
 
 
-def _around(event: Event, where: float) -> int:
+def labelled_windows(recording: Recording, minutes: int = WINDOW_MINUTES) -> Iterator[tuple[int, str, str]]:
+    """Windows around a day's logged activities and moods with half of their cells there.
+
+    Args:
+        recording: The day.
+        minutes: Length of a window.
+
+    Yields:
+        First minute, kind ("bout" or "mood") and the event's label.
+    """
+    random = stream(0, "realism", "example", recording.person, recording.day)
+    for event in recording.events:
+        if event.kind not in ("activity", "mood") or not 0 <= event.start_minute < MINUTES_PER_DAY:
+            continue
+        start = _around(event, float(random.random()), minutes)
+        if recording.observed[:, start : start + minutes].mean() >= LEAST_OBSERVED:
+            yield start, "bout" if event.kind == "activity" else "mood", event.label
+
+
+def _around(event: Event, where: float, minutes: int = WINDOW_MINUTES) -> int:
     """Start of a window of the day that holds the event, at a random place in it; as much of it as fits."""
-    first, last = event.end_minute - WINDOW_MINUTES, event.start_minute
+    first, last = event.end_minute - minutes, event.start_minute
     start = min(first, last) + where * abs(last - first)
-    return int(np.clip(start, 0, MINUTES_PER_DAY - WINDOW_MINUTES))
+    return int(np.clip(start, 0, MINUTES_PER_DAY - minutes))
 
 
 def window_features(values: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -194,7 +204,7 @@ def correct(examples: Examples, task: str, model: str) -> tuple[Sample, tuple[st
     label, rows, notes = _frequent(label, rows, TASKS[task])
     features = np.stack(examples.features)[rows]
     person = np.array(examples.person)[rows]
-    fold = _folds_within(person) if TASKS[task].within_people else _folds(person)
+    fold = folds_within(person) if TASKS[task].within_people else folds(person)
     right = np.zeros(len(rows))
     for k in range(FOLDS):
         trained, tested = fold != k, fold == k
@@ -202,10 +212,10 @@ def correct(examples: Examples, task: str, model: str) -> tuple[Sample, tuple[st
             raise NotComputableError("too few people to split them 80/20")
         mix = TASKS[task].train
         equal = dict.fromkeys(mix, 1.0)
-        weight = _weights(label[trained], equal if model == "logistic_regression" else mix)
-        guess = _fitted(model, features[trained], label[trained], weight)(features[tested])
-        right[tested] = guess == label[tested]
-    return sample(right, person, _weights(label, TASKS[task].test)), notes
+        weight = mix_weights(label[trained], equal if model == "logistic_regression" else mix)
+        shares = fitted(model, features[trained], label[trained], weight)(features[tested])
+        right[tested] = np.unique(label[trained])[shares.argmax(axis=1)] == label[tested]
+    return sample(right, person, mix_weights(label, TASKS[task].test)), notes
 
 
 def _labelled(examples: Examples, task: str) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
@@ -227,7 +237,7 @@ def _labelled(examples: Examples, task: str) -> tuple[NDArray[np.str_], NDArray[
         known = np.isin(facts, ["female", "male"])
         return facts[known].astype(np.str_), rows[known]
     known = np.isfinite(facts.astype(np.float64))
-    return np.array(_AGES)[np.digitize(facts[known].astype(np.float64), _AGE_EDGES)], rows[known]
+    return np.array(AGES)[np.digitize(facts[known].astype(np.float64), AGE_EDGES)], rows[known]
 
 
 def _frequent(
@@ -256,16 +266,17 @@ def _allowed(counts: dict[str, int]) -> dict[str, int]:
     return allowed
 
 
-def _folds(person: NDArray[np.int64]) -> NDArray[np.int64]:
+def folds(person: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
+    """A fold a window, the same for all of a person's."""
     people = np.unique(person)
-    dealt = stream(0, "realism", "examples", "folds", len(people)).permutation(np.arange(len(people)) % FOLDS)
+    dealt = stream(seed, "realism", "examples", "folds", len(people)).permutation(np.arange(len(people)) % FOLDS)
     fold: NDArray[np.int64] = dealt[np.searchsorted(people, person)]
     return fold
 
 
-def _folds_within(person: NDArray[np.int64]) -> NDArray[np.int64]:
+def folds_within(person: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
     """A fold a window: each person's windows dealt out at random, beginning at a random fold."""
-    random = stream(0, "realism", "examples", "folds within", len(person))
+    random = stream(seed, "realism", "examples", "folds within", len(person))
     fold = np.empty(len(person), dtype=np.int64)
     for code in np.unique(person):
         mine = np.flatnonzero(person == code)
@@ -273,7 +284,7 @@ def _folds_within(person: NDArray[np.int64]) -> NDArray[np.int64]:
     return fold
 
 
-def _weights(label: NDArray[np.str_], mix: Mapping[str, float]) -> NDArray[np.float64]:
+def mix_weights(label: NDArray[np.str_], mix: Mapping[str, float]) -> NDArray[np.float64]:
     """Weights of mean 1 that bring the classes to a mix."""
     names, inverse, counts = np.unique(label, return_inverse=True, return_counts=True)
     weight = np.array([mix[name] for name in names])[inverse] / counts[inverse]
@@ -281,13 +292,35 @@ def _weights(label: NDArray[np.str_], mix: Mapping[str, float]) -> NDArray[np.fl
     return scaled
 
 
-def _fitted(
+def fitted(
     model: str, features: NDArray[np.float32], label: NDArray[np.str_], weight: NDArray[np.float64]
-) -> Callable[[NDArray[np.float32]], NDArray[np.str_]]:
-    """A trained classifier; missing features become the mean of those there."""
-    from sklearn.ensemble import RandomForestClassifier
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """A trained classifier: features [n, 104] -> share of each class [n, classes], classes as ``np.unique(label)`` has.
+
+    Args:
+        model: "logistic_regression", "random_forest" or "gradient_boosting".
+        features: float32 [n, 104], NaN where a window has none.
+        label: Class of each.
+        weight: Of each.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
 
+    if model == "logistic_regression":
+        chosen = LogisticRegression(C=0.1, max_iter=1000, tol=1e-3)
+    elif model == "random_forest":
+        chosen = RandomForestClassifier(n_estimators=TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
+    else:
+        chosen = HistGradientBoostingClassifier(
+            max_iter=100, max_leaf_nodes=15, max_bins=63, early_stopping=False, random_state=0
+        )
+    ready = scaler(features)
+    chosen.fit(ready(features), label, sample_weight=weight)
+    return lambda table: np.asarray(chosen.predict_proba(ready(table)))
+
+
+def scaler(features: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Standardise as these features are, clipped; missing ones become the mean of those there."""
     there = ~np.isnan(features)
     count = np.maximum(there.sum(axis=0), 1)
     level = np.where(there, features, 0).sum(axis=0) / count
@@ -297,9 +330,4 @@ def _fitted(
         scaled: NDArray[np.float32] = np.nan_to_num((table - level) / np.where(spread > 0, spread, 1))
         return np.clip(scaled, -8, 8).astype(np.float32)
 
-    if model == "logistic_regression":
-        fitted = LogisticRegression(C=0.1, max_iter=1000, tol=1e-3).fit(ready(features), label, sample_weight=weight)
-    else:
-        forest = RandomForestClassifier(n_estimators=TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
-        fitted = forest.fit(ready(features), label, sample_weight=weight)
-    return lambda table: np.asarray(fitted.predict(ready(table)))
+    return ready

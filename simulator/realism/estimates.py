@@ -33,7 +33,7 @@ from simulator.realism.statistics import (
     slope,
     spearman,
 )
-from simulator.realism.windows import WINDOW_MINUTES, GapScores
+from simulator.realism.windows import WINDOW_MINUTES, GapScores, error_of_windows
 from simulator.signals import INDEX, N_SIGNALS
 
 MIN_DAYS: Final = 5  # of a person, for their spread from day to day
@@ -143,11 +143,9 @@ class Estimator:
             raise NotComputableError("no window of five hours")
         rows = []
         for rule in method.split("/"):  # "linear/mean" is a ratio
-            scores = self.scores.of(gap, rule, inside=inside)[("mae", "mse").index(metric)]
-            scores = scores[:, [INDEX[signal]]] if signal else scores
-            there = np.isfinite(scores)
-            score = np.where(there, scores, 0).sum(axis=1) / there.sum(axis=1)  # over the signals that the set has
-            values = sample(score, self.seen.window_person).of_people(asked.keep)
+            scores = self.scores.of(gap, rule, inside=inside)
+            scores = scores[:, :, [INDEX[signal]]] if signal else scores
+            values = error_of_windows(scores, metric, self.seen.window_person).of_people(asked.keep)
             rows.append(mean(asked.enough(values), asked.counts))
         return rows[0] if len(rows) == 1 else np.asarray(rows[0] / rows[1])
 

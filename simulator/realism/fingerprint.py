@@ -6,6 +6,7 @@ by how slowly they drift. How windows are cut and filled is told in ``simulator.
 """
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,13 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.realism.statistics import Counts, mean, sample
-from simulator.realism.windows import METHODS, READINGS, GapScores, Windows, changes
+from simulator.realism.statistics import Counts, mean
+from simulator.realism.windows import METHODS, METRICS, READING, READINGS, GapScores, Windows, changes, error_of_windows
 from simulator.signals import NAMES
 
 GAPS_MINUTES: Final = (10, 20, 30, 60, 120)
 TASKS: Final = ("interpolation", "extrapolation")
-METRICS: Final = ("mae", "mse")
 PAPER: Final[Mapping[tuple[str, str], tuple[tuple[float, float], ...]]] = {  # (MAE, MSE) by gap; z units; Table 3(a)
     ("interpolation", "mean"): ((0.36, 0.42), (0.36, 0.43), (0.37, 0.44), (0.38, 0.46), (0.39, 0.49)),
     ("interpolation", "nearest"): ((0.21, 0.29), (0.26, 0.37), (0.28, 0.42), (0.33, 0.51), (0.38, 0.62)),
@@ -172,9 +172,9 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
         for gap in GAPS_MINUTES
     }
     rows = {
-        (*key, metric): mean(sample(each[i].mean(axis=1), person), counts)
+        (*key, metric): mean(error_of_windows(each, metric, person), counts)
         for key, each in found.items()
-        for i, metric in enumerate(METRICS)
+        for metric in METRICS
     }
 
     def error(task: str, method: str, metric: str, gap: int) -> Mark:
@@ -201,8 +201,8 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
             name: {
                 task: {
                     method: {
-                        metric: {str(g): float(found[task, method, g][m, :, i].mean()) for g in GAPS_MINUTES}
-                        for m, metric in enumerate(METRICS)
+                        metric: {str(g): _average(found[task, method, g][:, :, i], metric) for g in GAPS_MINUTES}
+                        for metric in METRICS
                     }
                     for method in METHODS
                 }
@@ -212,7 +212,7 @@ def fingerprint(windows: Windows, scores: GapScores, person: NDArray[np.int64], 
         },
         change={"average": _by_lag(change.mean(axis=1))}
         | {name: _by_lag(change[:, i]) for i, name in enumerate(NAMES)},
-        readings={name: _reading(scores, name) for name in READINGS if name != "whole"},
+        readings={name: _reading(scores, name) for name in READINGS if name != READING},
         lacking={name: float(share) for name, share in zip(NAMES, lacks.mean(axis=0), strict=True)},
     )
 
@@ -230,15 +230,20 @@ def _by_lag(change: NDArray[np.float64]) -> dict[str, float]:
     return {str(lag): float(value) for lag, value in zip(LAGS_MINUTES, change, strict=True)}
 
 
+def _average(scores: NDArray[np.float64], metric: str) -> float:
+    """An error over all cells that count, NaN if none does; ``scores`` as ``GapScores.of`` has them, or of a signal."""
+    total, count = scores[METRICS.index(metric)].sum(), scores[2].sum()
+    return float(total / count) if count else math.nan
+
+
 def _reading(scores: GapScores, name: str) -> Reading:
-    """The table under a reading: errors averaged over the windows where something counts, then over signals."""
-    found = dict[tuple[str, str, int, str], float]()
-    for task, method, gap in itertools.product(TASKS, METHODS, GAPS_MINUTES):
-        each = scores.of(gap, method, inside=task == "interpolation", reading=name)
-        with np.errstate(invalid="ignore"):  # a signal whose every window is over before the gap
-            by_signal = np.nansum(each, axis=1) / (~np.isnan(each)).sum(axis=1)
-        for metric, row in zip(METRICS, by_signal, strict=True):
-            found[task, method, gap, metric] = float(np.nanmean(row))
+    """The table under a reading."""
+    found = {
+        (task, method, gap, metric): _average(
+            scores.of(gap, method, inside=task == "interpolation", reading=name), metric
+        )
+        for task, method, gap, metric in itertools.product(TASKS, METHODS, GAPS_MINUTES, METRICS)
+    }
     within = sum(abs(error / _paper(*key) - 1) <= ERROR_TOLERANCE for key, error in found.items())
     for task, gap, metric in itertools.product(TASKS, GAPS_MINUTES, METRICS):
         ours = found[task, "linear", gap, metric] / found[task, "mean", gap, metric]

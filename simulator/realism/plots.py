@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.dataset import Dataset
-from simulator.realism.fingerprint import ERROR_TOLERANCE, METRICS, TASKS
+from simulator.realism.fingerprint import ERROR_TOLERANCE, TASKS
 from simulator.realism.profiles import (
     ACTIVITY_SIGNALS,
     AFTER_MINUTES,
@@ -27,6 +27,7 @@ from simulator.realism.profiles import (
     CLOCK_SIGNALS,
     STEP_MINUTES,
 )
+from simulator.realism.windows import METRICS
 from simulator.recording import Reason, Recording
 from simulator.signals import NAMES, SIGNALS
 

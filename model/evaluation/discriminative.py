@@ -1,0 +1,204 @@
+"""The discriminative tasks: probes, fine-tuning and plain classifiers on the same windows, with intervals over people.
+
+People (or, for moods, each person's windows) are split 80/20; nobody is learnt from and asked, and whom the model was
+pretrained on is not in the dataset that is given here. Each figure stands for everybody asked and for every group of
+sex, age, BMI and vendor.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.autoencoder import MaskedAutoencoder
+from model.evaluation.labels import TASKS, Examples, NotEnoughError, Pool, examples, gather, groups
+from model.evaluation.probes import NEURAL, ProbePlan, few_shot, fit, keep_means
+from model.evaluation.scores import OF_CLASSES, OF_NUMBERS, with_interval
+from model.windows import Normaliser
+from simulator.dataset import Dataset
+from simulator.recording import DataError
+
+SHOTS: Final = (5, 10, 15, 20)  # LSM-1 Table 11
+LEAST_PEOPLE_OF_A_GROUP: Final = 5  # asked, below which a group has no line; judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        task: Name of the task.
+        method: Who answered.
+        shots: Examples of each class that were learnt from; None: all.
+        mix: Class mix that figures are weighted to.
+        metric: accuracy, map, f1, auroc; correlation, mae.
+        group: "all", or a group of people.
+        value: The figure.
+        interval: 95 % bootstrap interval over people; None where one stands behind it.
+        n: Windows asked, or people if the task is about people.
+        people: People asked.
+    """
+
+    task: str
+    method: str
+    shots: int | None
+    mix: str
+    metric: str
+    group: str
+    value: float
+    interval: tuple[float, float] | None
+    n: int
+    people: int
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for a record."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What was found.
+
+    Attributes:
+        rows: By task, method, number of shots, metric and group.
+        left_out: A sentence for each task that the dataset cannot ask.
+    """
+
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...]
+
+    def text(self) -> str:
+        """Figures of everybody as text: a line a task and method, a column a metric."""
+        whole = {(r.task, r.method, r.shots, r.metric): r for r in self.rows if r.group == "all"}
+        lines = []
+        for metrics in (OF_CLASSES, OF_NUMBERS):
+            table = list(dict.fromkeys(key[:3] for key in whole if key[3] in metrics))
+            if table:
+                lines.append(f"{'':<46}" + "".join(f"{metric:>24}" for metric in metrics))
+            for task, method, shots in table:
+                name = f"{task}, {method.replace('_', ' ')}" + (f", {shots} shots" if shots else "")
+                cells = (_cell(whole.get((task, method, shots, metric))) for metric in metrics)
+                lines.append(f"{name:<46}" + "".join(f"{cell:>24}" for cell in cells))
+        return "\n".join([*lines, *self.left_out])
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    return f"{row.value:.3f}" + (f" ({row.interval[0]:.2f} to {row.interval[1]:.2f})" if row.interval else "")
+
+
+def evaluate(
+    network: MaskedAutoencoder,
+    normaliser: Normaliser,
+    dataset: Dataset,
+    *,
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    shots: Sequence[int | None] = (None,),
+    mix: str = "sampled",
+    windows_per_person: int = 8,
+    plan: ProbePlan | None = None,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+) -> Table:
+    """Score methods on tasks.
+
+    Args:
+        network: The pretrained model.
+        normaliser: Its constants.
+        dataset: People it was not trained on; some are learnt from here, the others asked.
+        tasks: Names in ``TASKS``.
+        methods: Names in ``probes.METHODS``.
+        shots: Examples of each class for the neural methods of tasks with classes; None: all there are.
+        mix: "found", "sampled" or "natural"; see ``labels.examples``.
+        windows_per_person: Of tasks about people.
+        plan: Settings of the neural methods; the paper's by default.
+        seed: Of splits, windows and weights.
+        progress: Told every task and method before it is done.
+
+    Raises:
+        DataError: If the dataset can ask none of the tasks.
+    """
+    wanted = [TASKS[name] for name in tasks]
+    pool = gather(
+        dataset,
+        normaliser,
+        network.architecture.window_minutes,
+        kinds=frozenset(kind for task in wanted for kind in task.kinds),
+        windows_per_person=windows_per_person,
+        seed=seed,
+    )
+    means = keep_means(network, pool, seed) if "linear_probe" in methods else None
+    rows: list[Row] = []
+    left_out: list[str] = []
+    for task in wanted:
+        try:
+            asked = examples(pool, task, mix=mix, seed=seed)
+        except NotEnoughError as why:
+            left_out.append(str(why))
+            continue
+        named = mix if mix in (task.mixes or {}) else "found"
+        for method in methods:
+            few = method in NEURAL and not task.is_regression
+            for shot in dict.fromkeys(shots if few else (None,)):
+                if progress is not None:
+                    progress(f"{task.name}, {method}" + (f", {shot} shots" if shot else ""))
+                learnt = np.flatnonzero(~asked.tested) if shot is None else few_shot(asked, shot, seed)
+                predict = fit(method, network, pool, asked, learnt, seed=seed, plan=plan, means=means)
+                rows += _rows(pool, asked, predict(asked.rows[asked.tested]), method, shot, named, seed)
+    if not rows:
+        raise DataError(f"{dataset.folder}: " + "; ".join(left_out))
+    return Table(tuple(rows), tuple(left_out))
+
+
+def _rows(
+    pool: Pool,
+    asked: Examples,
+    predicted: NDArray[np.float64],
+    method: str,
+    shots: int | None,
+    mix: str,
+    seed: int,
+) -> Iterator[Row]:
+    """Every metric of every group of the people asked."""
+    person = pool.person[asked.rows[asked.tested]]
+    target, weight = asked.target[asked.tested], asked.test_weight[asked.tested]
+    if asked.task.by_person:
+        predicted, target, weight, person = _by_person(predicted, target, weight, person)
+    metrics = OF_NUMBERS if asked.task.is_regression else OF_CLASSES
+    for group, members in groups(pool.people).items():
+        inside = members[person]
+        people = len(np.unique(person[inside]))
+        if group != "all" and people < LEAST_PEOPLE_OF_A_GROUP:
+            continue
+        for name, metric in metrics.items():
+            value, interval = with_interval(
+                metric, predicted[inside], target[inside], weight[inside], person[inside], seed
+            )
+            if np.isfinite(value):
+                yield Row(
+                    task=asked.task.name,
+                    method=method,
+                    shots=shots,
+                    mix=mix,
+                    metric=name,
+                    group=group,
+                    value=value,
+                    interval=interval,
+                    n=int(inside.sum()),
+                    people=people,
+                )
+
+
+def _by_person(
+    predicted: NDArray[np.float64], target: NDArray[np.float64], weight: NDArray[np.float64], person: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Answers averaged over each person's windows; what is asked is the same in all of them."""
+    people, first, of = np.unique(person, return_index=True, return_inverse=True)
+    total = np.zeros((len(people), *predicted.shape[1:]))
+    np.add.at(total, of, predicted)
+    count = np.bincount(of).reshape(-1, *(1,) * (predicted.ndim - 1))
+    return total / count, target[first], weight[first], people
