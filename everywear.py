@@ -57,7 +57,8 @@ class Simulate(Job):
         people: How many people.
         days: How many days of each.
         out: Folder to write; must not exist yet.
-        population: lsm1, lsm2, vendors, students or night-shift; or a JSON file of what is different from their people.
+        population: lsm1, lsm2, owners, vendors, students or night-shift; or a JSON file of what is different from their
+            people.
         vendors: Devices, comma-separated: people wear these in equal shares instead of the population's own.
         workers: Processes; the content does not depend on it.
         shard: "i/n": only the i-th of n equal parts of the people, counted from 1. Shards together are the whole.

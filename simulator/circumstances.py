@@ -149,6 +149,15 @@ def _training(person: Person, works: bool, u: list[float]) -> tuple[Activity | N
     return activity, taste < early
 
 
+@compiled
+def draws_sport(key: Key, day: int, exercise_per_week: float) -> bool:
+    """True on days that chance gives to sport, all else left aside: the weekday, work and illness.
+
+    For what has to know of many days at once (a battery); whether somebody trains says ``circumstances``.
+    """
+    return unit(bits(lane_key(key, 1000 + _ON_DAY), np.uint64(16 * day + 1))) < exercise_per_week / 7.0
+
+
 def _on_such_days(sport: Sport, works: bool) -> float:
     """How much likelier a sport is on a working day, or on a free one, than on the average day of a week."""
     return (1.0 if works else sport.weekend) * 7.0 / (5.0 + 2.0 * sport.weekend)

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from simulator.clock import changes, rewrite
+from simulator.faults import linger
 from simulator.heartbeat import Singles
 from simulator.missingness import RR_VALID_THRESHOLD_PERCENT, find_gaps
 from simulator.physiology import embody
@@ -23,6 +26,7 @@ from simulator.routine import Routine, live, live_through
 from simulator.sensors import measure, take_off
 from simulator.signals import INDEX
 from simulator.vendors import VENDORS, Vendor
+from simulator.wearing import installed, wear_key
 
 MOST: Final = 10**8  # of anything that is counted: people, days of each; more is a slip of the keyboard
 _DAYS_AT_A_TIME: Final = 7  # lived, worn and recorded together: 3 MB
@@ -87,7 +91,8 @@ class Cohort:
         person, day = place
         if not (0 <= person < self.people and 0 <= day < self.days):
             raise IndexError(f"{place=} is not within {self.people} people and {self.days} days")
-        who, vendor = self.person(person), self.vendor_of(person)
+        who = self.person(person)
+        vendor = self._device(who, self.vendor_of(person), day)
         routine = live(who, day, self.start)
         return self._record(who, vendor, routine, *_wear(who, vendor, routine, day), day)
 
@@ -132,11 +137,16 @@ class Cohort:
         person, vendor = self.person(person_index), self.vendor_of(person_index)
         lived = enumerate(live_through(person, range(self.days), self.start))
         while week := list(islice(lived, _DAYS_AT_A_TIME)):
-            worn = [_wear(person, vendor, routine, day) for day, routine in week]
-            for (day, routine), measured in zip(week, worn, strict=True):
-                recording = self._record(person, vendor, routine, *measured, day)
+            devices = [self._device(person, vendor, day) for day, _ in week]
+            worn = [_wear(person, device, routine, day) for device, (day, routine) in zip(devices, week, strict=True)]
+            for device, (day, routine), measured in zip(devices, week, worn, strict=True):
+                recording = self._record(person, device, routine, *measured, day)
                 if 1.0 - np.count_nonzero(recording.observed) / recording.observed.size <= self.population.most_missing:
                     yield recording
+
+    def _device(self, person: Person, vendor: Vendor, day: int) -> Vendor:
+        """With the firmware of its day."""
+        return installed(person, vendor, self.start + timedelta(days=day), wear_key(person))
 
     def _record(
         self,
@@ -149,20 +159,23 @@ class Cohort:
         day: int,
     ) -> Recording:
         """What is delivered of a day; ``values`` and ``truth`` become the recording's."""
+        today = self.start + timedelta(days=day)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], motion_g, day)
+        faults = linger(person, vendor, values, reason, day)
         take_off(values, reason)
+        faults += rewrite(reason, changes(person, self.population.summer_time, today, day, wear_key(person)))
         observed = deliver(values, reason)
         round_to_resolution(truth)
         return Recording(
             person=self.person_id(person.index - self.first_person),
             vendor=vendor.name,
             day=day,
-            date=self.start + timedelta(days=day),
+            date=today,
             values=values,
             observed=observed,
             reason=reason,
             truth=truth if self.with_truth else None,
-            events=routine.events,
+            events=tuple(sorted((*routine.events, *faults), key=itemgetter(2, 3, 0))) if faults else routine.events,
         )
 
 

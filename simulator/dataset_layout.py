@@ -25,7 +25,7 @@ from simulator.recording import SHAPE, DataError, Event, Reason, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
 
 FORMAT: Final = "everywear dataset"
-VERSION: Final = 3
+VERSION: Final = 4
 MANIFEST: Final = "dataset.json"
 PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events.parquet"

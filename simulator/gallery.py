@@ -65,6 +65,7 @@ _GAPS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.SENSOR_FAILED: ("sensor failed", "#e5b3b5"),
     Reason.TOO_COLD: ("too cold", "#cdd5fb"),
     Reason.DROPPED_OUT: ("stopped wearing it", "#c9c9c9"),
+    Reason.CLOCK_CHANGED: ("clock put forward", "#f6d5f6"),
 }
 _SLEEP, _EXERCISE = "#33518a", "#2f9e44"
 _ROOM: Final = 0.88  # of a lane's height that its signal uses

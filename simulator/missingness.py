@@ -23,8 +23,8 @@ from simulator.population import Person
 from simulator.recording import Reason
 from simulator.routine import Routine, Stage
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
-from simulator.vendors import Vendor
-from simulator.wearing import LEAD_MINUTES, handling, wear_key
+from simulator.vendor import Vendor
+from simulator.wearing import LEAD_MINUTES, handling, loosened, wear_key
 
 RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the window; cuts off walking (norms rrvalid_*)
 AWAKE_OFF_MINUTES: Final = 30  # minutes until a watch off the wrist falls asleep: judgement; see ``find_gaps``
@@ -32,7 +32,6 @@ HEART_RATE_LOSS_G: Final = (0.12, 0.40)  # g, SD of wrist acceleration: loss beg
 HEART_RATE_LOSS_SHARE: Final = 0.12  # share of spells of the strongest motion in which heart rate is lost: judgement
 SWIMMING_LOSS_SHARE: Final = 0.35  # share of spells, so 0.20 of swimming minutes: 0.05 to 0.8 (norm hr_dropout_water)
 SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
-LOOSE_STRETCH_MINUTES: Final = (60.0, 360.0)  # shortest and longest stretch with a strap that is too loose: judgement
 LOOSE_LOSS: Final = (0.40, 0.95)  # share of its spells with a loss when still, and from 0.1 g on: judgement
 COLD_PULSE_CELSIUS: Final = (5.0, -15.0)  # degC of air: cold fingers and wrists begin to hide the pulse, and always do
 WRIST_WARMTH_CELSIUS: Final = 10.0  # degC by which a worn watch is warmer than the air, under a sleeve; judgement
@@ -46,7 +45,6 @@ FAILURES_PER_YEAR: Final = {  # hazard of each sensor, a year: judgement; electr
 }
 
 _BY_SENSOR: Final = {sensor: np.array([i for i, s in enumerate(SIGNALS) if s.sensor == sensor]) for sensor in Sensor}
-_LOOSE_CANDIDATES: Final = 2  # most loose stretches that begin in a day
 
 _AWAKE: Final = int(Stage.AWAKE)
 _OBSERVED, _EMPTY_BATTERY = int(Reason.OBSERVED), int(Reason.BATTERY_EMPTY)  # plain numbers for compiled code
@@ -60,7 +58,7 @@ _TOGETHER[[INDEX["heart_rate"], INDEX["rr_valid"], INDEX["on_wrist"]]] = _PULSE,
 _TOGETHER[[i for i, s in enumerate(SIGNALS) if s.sensor == Sensor.EDA]] = _SWEAT
 _TOGETHER[[i for i, s in enumerate(SIGNALS) if s.sensor == Sensor.TEMP]] = _WARMTH
 
-_OPTICAL_LANE, _LOOSE_LANE, _CONTACT_LANE, _FAILURE_LANE = 502, 505, 506, 507  # noise sequences under the wear's key
+_OPTICAL_LANE, _CONTACT_LANE, _FAILURE_LANE = 502, 506, 507  # noise sequences under the wear's key
 _OF_THE_WATCH: Final = np.array(
     [Reason.DROPPED_OUT, Reason.NOT_SYNCED, Reason.CHARGING, Reason.BATTERY_EMPTY, Reason.OFF_WRIST], dtype=np.uint8
 )
@@ -284,17 +282,10 @@ def _lose_contact(
     groups: NDArray[np.uint8], motion_g: NDArray[np.float32], loose_fit: float, key: Key, day: int
 ) -> None:
     """Mark spells in which a strap that is too loose leaves optics, or electrodes and thermometer, off the skin."""
-    short, long = LOOSE_STRETCH_MINUTES
-    chance = loose_fit * MINUTES_PER_DAY / (_LOOSE_CANDIDATES * 0.5 * (short + long))
-    own, contact = lane_key(key, _LOOSE_LANE), lane_key(key, _CONTACT_LANE)
+    contact = lane_key(key, _CONTACT_LANE)
     still, moving = LOOSE_LOSS
-    for candidate in range((day - 1) * _LOOSE_CANDIDATES, (day + 1) * _LOOSE_CANDIDATES):
-        if unit(bits(own, np.uint64(3 * candidate))) >= chance:
-            continue
-        midnight = 0 if candidate >= day * _LOOSE_CANDIDATES else -MINUTES_PER_DAY
-        begin = midnight + int(MINUTES_PER_DAY * unit(bits(own, np.uint64(3 * candidate + 1))))
-        end = begin + int(short + (long - short) * unit(bits(own, np.uint64(3 * candidate + 2))))
-        for i in range(max(begin, 0), min(end, MINUTES_PER_DAY)):
+    for begin, end in loosened(loose_fit, key, day):
+        for i in range(begin, end):
             first = i - i % SPELL_MINUTES
             share = still + (moving - still) * min(motion_g[first] / 0.1, 1.0)
             spell = 3 * (day * (MINUTES_PER_DAY // SPELL_MINUTES) + first // SPELL_MINUTES)

@@ -27,14 +27,24 @@ from simulator.traits import (
     draw_habits,
     draw_heart,
     draw_manners,
+    draw_wear,
     drawn,
     pick,
 )
 from simulator.vendors import VENDORS, Vendor
-from simulator.wearing import draw_wear
 
 SEX_SHARES: Final = {"female": 0.671, "male": 0.326, "not_specified": 0.003}  # LSM-1 Table 2(a)
 AGE_SHARES: Final = {"18-39": 0.337, "40-59": 0.458, "60-79": 0.196, "80-94": 0.009}  # LSM-1 Table 2(a); 94: judgement
+SKIN_TONE_SHARES: Final = {  # of Fitzpatrick types; US: I and II 35 %, III 48 % (StatPearls NBK557626); rest: judgement
+    "I": 0.08,
+    "II": 0.27,
+    "III": 0.48,
+    "IV": 0.09,
+    "V": 0.05,
+    "VI": 0.03,
+}
+SUMMER_TIME: Final = ("none", "us", "eu")
+"""By whose rule clocks are put forward in spring; see ``simulator.clock``."""
 WORK: Final = ("none", "office", "feet", "shift", "night", "student")
 """What people do for a living: shops and wards (feet), rotating shifts, permanent nights, classes."""
 
@@ -93,12 +103,14 @@ class Person:
     off_wrist_minutes: float = 45.0  # median length of taking it off
     unworn_days: float = 0.03  # probability that a day is not worn at all
     forgetful: float = 0.1  # probability that a due charge is forgotten, or the watch left at home in a morning
-    charge_phase: float = 0.0  # where in its charging cycle the battery stands on day 0, in [0, 1)
+    always_on_display: bool = False  # leaves the display on where there is one that can be
     loose_fit: float = 0.0  # share of time in which the strap is too loose
     weeks_off_per_year: float = 0.0  # expected times the watch rests for one to four weeks
     phone_away_per_year: float = 0.0  # expected times the watch meets no phone for days
     quits_per_year: float = 0.0  # hazard of never wearing the watch again
     wear_and_tear: float = 1.0  # factor on how often a sensor of the watch breaks
+    skin_tone: int = 3  # Fitzpatrick type, 1 (always burns) to 6
+    journeys_per_year: float = 0.0  # expected journeys to other time zones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +136,11 @@ class Population:
         mid_sleep_shift_hours: Added to everybody's chronotype.
         worn_nights_factor: On the odds of wearing the watch in a night.
         off_wrist_factor: On how often it is taken off.
+        attachment_shift: Added to everybody's attachment to the watch, in standard deviations of it between people: all
+            habits of wearing, charging and keeping it follow.
         work_shares: Share of each value of ``Person.work``; empty: by age.
+        skin_tone_shares: Share of each Fitzpatrick type, "I" to "VI".
+        summer_time: Whose rule clocks follow, one of ``SUMMER_TIME``.
         most_missing: Days that lack a larger share of their cells are left out of what a cohort gives.
 
     Raises:
@@ -145,11 +161,14 @@ class Population:
     mid_sleep_shift_hours: float = 0.0
     worn_nights_factor: float = 1.0
     off_wrist_factor: float = 1.0
+    attachment_shift: float = 0.0
     work_shares: Mapping[str, float] = field(default_factory=dict)
+    skin_tone_shares: Mapping[str, float] = field(default_factory=lambda: dict(SKIN_TONE_SHARES))
+    summer_time: str = "us"
     most_missing: float = 1.0
 
     def __post_init__(self) -> None:
-        for shares in ("sex_shares", "age_shares", "vendor_shares", "work_shares"):
+        for shares in ("sex_shares", "age_shares", "vendor_shares", "work_shares", "skin_tone_shares"):
             values = getattr(self, shares)
             if shares == "work_shares" and not values:
                 continue
@@ -162,7 +181,10 @@ class Population:
                 raise ValueError(f"Population.vendor_shares names {device!r}, which is none of {', '.join(VENDORS)}")
         for bracket in self.age_shares:
             age_bounds(bracket)
-        for names, known in ((self.sex_shares, SEX_SHARES), (self.work_shares, WORK)):
+        if self.summer_time not in SUMMER_TIME:
+            raise ValueError(f"Population.summer_time={self.summer_time!r} is none of {', '.join(SUMMER_TIME)}")
+        told = ((self.sex_shares, SEX_SHARES), (self.work_shares, WORK), (self.skin_tone_shares, SKIN_TONE_SHARES))
+        for names, known in told:
             for name in names:
                 if name not in known:
                     raise ValueError(f"Population has shares of {name!r}, which is none of {', '.join(known)}")
@@ -270,16 +292,19 @@ def _check_kind(name: str, value: object, like: object) -> None:
         raise DataError(f"Population.{name}={value!r} is not a number")
 
 
-_FITBIT_AND_PIXEL: Final = {  # the Fitbit and Pixel line-up of spring 2024: judgement, Sense 2 and Pixel Watch 2 lead
-    "fitbit-sense-2": 0.20,
-    "pixel-watch-2": 0.14,
-    "pixel-watch-1": 0.10,
-    "fitbit-sense-1": 0.06,
-    "fitbit-versa-4": 0.16,
-    "fitbit-charge-6": 0.09,
-    "fitbit-charge-5": 0.13,
-    "fitbit-inspire-3": 0.12,
+_FITBIT_AND_PIXEL: Final = {  # what people wore in spring 2024, older models with the nearest of the line-up: bands
+    # and plain watches outsell the dear ones, and Pixel Watch 2 and Charge 6 were half a year old; judgement
+    "fitbit-sense-2": 0.12,
+    "pixel-watch-2": 0.08,
+    "pixel-watch-1": 0.07,
+    "fitbit-sense-1": 0.07,
+    "fitbit-versa-4": 0.20,
+    "fitbit-charge-6": 0.08,
+    "fitbit-charge-5": 0.19,
+    "fitbit-inspire-3": 0.19,
 }
+_OWNERS: Final = -0.6  # SD by which people who merely own a watch hold less to it than those of a study, whose habits
+# ``traits.draw_wear`` has: 63 % of the time worn against 79 % (Fitabase, LifeSnaps); judgement on the size
 _EVERY_MAKER: Final = {  # even between makers, so that each has people to learn from
     "fitbit-sense-2": 0.12,
     "fitbit-versa-4": 0.06,
@@ -296,7 +321,9 @@ _EVERY_MAKER: Final = {  # even between makers, so that each has people to learn
 POPULATIONS: Final[Mapping[str, Population]] = MappingProxyType(
     {
         "lsm1": Population(name="lsm1"),
-        "lsm2": Population(name="lsm2", vendor_shares=_FITBIT_AND_PIXEL, most_missing=0.8),  # LSM-2: range 2-80 %
+        # LSM-2: days from 2 to 80 % missing
+        "lsm2": Population(name="lsm2", vendor_shares=_FITBIT_AND_PIXEL, attachment_shift=_OWNERS, most_missing=0.8),
+        "owners": Population(name="owners", vendor_shares=_FITBIT_AND_PIXEL, attachment_shift=_OWNERS),
         "vendors": Population(name="vendors", vendor_shares=_EVERY_MAKER),
         # undergraduates with a Fitbit, as in GLOBEM (Xu et al. 2022): three in five women, few over 25
         "students": Population(
@@ -315,5 +342,5 @@ POPULATIONS: Final[Mapping[str, Population]] = MappingProxyType(
         ),
     }
 )
-"""Named populations: ``lsm1`` (Sense 2 and Pixel Watch 2), ``lsm2`` (Fitbit and Pixel), ``vendors`` (every maker),
-``students`` and ``night-shift``."""
+"""Named populations: ``lsm1`` (Sense 2 and Pixel Watch 2), ``lsm2`` (Fitbit and Pixel, less days of little wear),
+``owners`` (the same with all days), ``vendors`` (every maker), ``students`` and ``night-shift``."""

@@ -44,6 +44,7 @@ class Reason(IntEnum):
     SENSOR_FAILED = 12  # broken for the rest of the recording
     TOO_COLD = 13  # no pulse under cold skin, or a watch colder than it works in
     DROPPED_OUT = 14  # the person has stopped wearing the watch for good
+    CLOCK_CHANGED = 15  # minutes that no local clock showed: summer time begins, or a journey east
 
 
 _OBSERVED: Final = np.uint8(Reason.OBSERVED)  # held against bytes as a byte: NumPy would widen them to the enum's int64
@@ -64,8 +65,9 @@ class Event(NamedTuple):
 
     Attributes:
         kind: "sleep", "stage", "activity" (as the watch's log has it), "exercise" (what was done, logged or not, at its
-            true time), "mood" or "alcohol".
-        label: What it was: "main" or "nap"; "awake", "light", "deep" or "rem"; "walking", ...; "calm", ...; "low", ...
+            true time), "mood", "alcohol" or "fault" (of the watch; see ``simulator.faults``).
+        label: What it was: "main" or "nap"; "awake", "light", "deep" or "rem"; "walking", ...; "calm", ...; "low", ...;
+            "frozen_heart_rate", "phantom_heart_rate", "clock_forward" or "clock_back".
         start_minute: First minute, counted from midnight of the recording's day; below 0 if it began the day before.
         end_minute: First minute after it; above 1440 if it ends on the next day.
     """

@@ -15,9 +15,11 @@ from simulator.recording import Reason
 from simulator.vendors import VENDORS
 
 CAUSES: Final = tuple(
-    reason for reason in Reason if reason not in {Reason.OBSERVED, Reason.NOT_RECORDED, Reason.OUT_OF_RANGE}
+    reason
+    for reason in Reason
+    if reason not in {Reason.OBSERVED, Reason.NOT_RECORDED, Reason.OUT_OF_RANGE, Reason.CLOCK_CHANGED}
 )
-"""Reasons that can be injected; imported data's other two say what nobody knows."""
+"""Reasons that can be injected; imported data's other two say what nobody knows, and a clock hides no data."""
 _TRAITS: Final = frozenset(f.name for f in fields(Person))
 
 

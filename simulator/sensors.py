@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.faults import dropouts, lose
 from simulator.heartbeat import WARM_UP_MINUTES, Singles, find_beats, rr_statistics
 from simulator.motion import FEATURES, add_sensor_noise
 from simulator.noise import Floats, Key, add_wander, bits, compiled, lane_key, quantile_normal, time_key, uniform
@@ -19,7 +20,8 @@ from simulator.population import Person
 from simulator.recording import Reason
 from simulator.routine import Routine
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS
-from simulator.vendors import Vendor
+from simulator.vendor import Vendor
+from simulator.wearing import loosened, wear_key
 
 _MISS_PER_G: Final = 380.0  # on the odds of missing a beat, per g of motion (norms rrvalid_*: .9 asleep, .22 walking)
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
@@ -30,6 +32,8 @@ _JITTER_MOST_G: Final = np.float32(0.1)  # g, beyond which beats are lost rather
 _GROSS_PER_G: Final = 0.4  # share of found beats taken for another rise of the pulse, per g of motion; the same (E4)
 _MOST_GROSS: Final = np.float32(0.15)  # of found beats, in any motion; judgement
 _GROSS_MS_PER_BPM: Final = 40.0  # ms of those beats' place per bpm of ``heart_rate_error_bpm``; the same (E4)
+_LOOSE_ERROR: Final = 1.5  # factor on errors of heart rate while the strap is too loose; judgement
+_LOOSE_AIR: Final = 0.12  # share of the air's temperature in what a thermometer reads then; judgement
 _WHITE_ERROR: Final = 0.25  # of a still minute's squared error that is new each minute; judgement
 _PLACE_MINUTES: Final = 15.0  # min over which the rest of it wanders, with placement and the pulse's shape; judgement
 _STRONG_G: Final = 0.10  # g, motion from which ``heart_rate_motion_error_bpm`` holds in full: a slow walk; judgement
@@ -37,6 +41,7 @@ _STRIDE_MINUTES: Final = 2.0  # min for which the sensor follows the arm in plac
 _STRIDE_CUBE: Final = 0.2  # of those errors' cube is added to them, at the same variance: a few are gross; judgement
 
 # Plain numbers stay bytes beside bytes; an enum widens them.
+_PALE: Final = 3  # Fitzpatrick type up to which the tone of the skin makes no difference
 _OBSERVED, _OFF_WRIST, _CHARGING = int(Reason.OBSERVED), int(Reason.OFF_WRIST), int(Reason.CHARGING)
 _MOTION_ROWS: Final = slice(INDEX[FEATURES[0]], INDEX[FEATURES[-1]] + 1)
 _RR_ROWS: Final = slice(INDEX[RR_STATISTICS[0]], INDEX[RR_STATISTICS[-1]] + 1)
@@ -72,12 +77,21 @@ def measure(
     """
     key = time_key(person.seed, person.index, "watch")
     values = latent.truth.copy()
-    values[INDEX["heart_rate"]] = _heart_rate(vendor, latent.truth[INDEX["heart_rate"]], latent.motion_g, key, day)
-    values[_RR_ROWS] = _rr_statistics(vendor, routine, latent, key, day, least_valid_percent)
+    heart_rate = latent.truth[INDEX["heart_rate"]]
+    tone = 1.0 + vendor.skin_tone_error * max(person.skin_tone - _PALE, 0)
+    values[INDEX["heart_rate"]] = _heart_rate(vendor, heart_rate, latent.motion_g, tone, key, day)
+    values[_RR_ROWS] = _rr_statistics(person, vendor, routine, latent, tone, key, day, least_valid_percent)
     if vendor.accelerometer_noise_g > 0:
         add_sensor_noise(values[_MOTION_ROWS], latent.motion_g, vendor.accelerometer_noise_g)
     values[INDEX["steps"]] = _steps(vendor, latent.truth[INDEX["steps"]], key, day)
     temperature = latent.truth[INDEX["skin_temperature"]] + np.float32(vendor.skin_temperature_bias_celsius)
+    if person.loose_fit > 0.0:
+        air = routine.ambient_celsius[routine.lead_in_minutes :]
+        for begin, end in loosened(person.loose_fit, wear_key(person), day).tolist():
+            off = values[INDEX["heart_rate"], begin:end] - heart_rate[begin:end]
+            values[INDEX["heart_rate"], begin:end] += np.float32(_LOOSE_ERROR - 1.0) * off
+            temperature[begin:end] += np.float32(_LOOSE_AIR) * (air[begin:end] - temperature[begin:end])
+    values[INDEX["heart_rate"]] = _quantised(values[INDEX["heart_rate"]], vendor.heart_rate_step_bpm)
     values[INDEX["skin_temperature"]] = _quantised(temperature, vendor.temperature_step_celsius)
     if vendor.pressure_noise_hectopascals > 0:
         values[INDEX["altimeter_sd"]] = np.hypot(
@@ -140,17 +154,19 @@ def _spoil(
         out[2, m] = min(np.float32(_GROSS_PER_G) * motion * contact[m], _MOST_GROSS)
 
 
-def _heart_rate(vendor: Vendor, truth: Singles, motion_g: Singles, key: Key, day: int) -> Singles:
-    """Heart rate with an error that wanders, with placement and the pulse's shape, and by the stride in motion."""
+def _heart_rate(vendor: Vendor, truth: Singles, motion_g: Singles, tone: float, key: Key, day: int) -> Singles:
+    """Heart rate with an error that wanders, with placement and the pulse's shape, and by the stride in motion.
+
+    ``tone`` is the factor on it by the skin's.
+    """
     midnight = day * MINUTES_PER_DAY
     still, moving = np.zeros((2, MINUTES_PER_DAY), dtype=np.float32)
-    place_bpm = vendor.heart_rate_error_bpm * float(np.sqrt(1.0 - _WHITE_ERROR))
+    place_bpm = tone * vendor.heart_rate_error_bpm * float(np.sqrt(1.0 - _WHITE_ERROR))
     add_wander(still, place_bpm, key, _Lane.RATE_PLACE, _PLACE_MINUTES, midnight)
     add_wander(moving, 1.0, key, _Lane.RATE_SLOW, _STRIDE_MINUTES, midnight)
-    white_bpm = vendor.heart_rate_error_bpm * float(np.sqrt(_WHITE_ERROR))
-    motion_bpm = vendor.heart_rate_motion_error_bpm
-    read = _misread(truth, motion_g, still, moving, white_bpm, motion_bpm, key, _Lane.RATE_WHITE, midnight)
-    return _quantised(read, vendor.heart_rate_step_bpm)
+    white_bpm = tone * vendor.heart_rate_error_bpm * float(np.sqrt(_WHITE_ERROR))
+    motion_bpm = tone * vendor.heart_rate_motion_error_bpm
+    return _misread(truth, motion_g, still, moving, white_bpm, motion_bpm, key, _Lane.RATE_WHITE, midnight)
 
 
 @compiled
@@ -178,7 +194,14 @@ def _misread(
 
 
 def _rr_statistics(
-    vendor: Vendor, routine: Routine, latent: Latent, key: Key, day: int, least_valid_percent: float
+    person: Person,
+    vendor: Vendor,
+    routine: Routine,
+    latent: Latent,
+    tone: float,
+    key: Key,
+    day: int,
+    least_valid_percent: float,
 ) -> Singles:
     """The ten statistics over the beats that were found; the truth where the day begins with too few of them."""
     water = routine.water[routine.lead_in_minutes - WARM_UP_MINUTES :]
@@ -186,6 +209,7 @@ def _rr_statistics(
     first_minute = day * MINUTES_PER_DAY - WARM_UP_MINUTES
     add_wander(contact, _CONTACT_LOG, key, _Lane.CONTACT, _CONTACT_MINUTES, first_minute)
     contact = np.exp(contact, out=contact)
+    contact *= np.float32(tone)
     usual_ms = _JITTER_MS_PER_BPM * vendor.heart_rate_error_bpm
     at_rest_ms = usual_ms * math.exp(-_CONTACT_LOG * _CONTACT_LOG)  # of usual size in the mean square
     found_share, jitter_ms, gross_share = spoilt = np.empty((3, water.size), dtype=np.float32)
@@ -199,6 +223,8 @@ def _rr_statistics(
         key,
         day,
     )
+    if vendor.beats_dropped > 0.0:
+        lose(found.found, found.first, dropouts(person, vendor, first_minute, water.size))
     measured = rr_statistics(found, least_valid_percent)
     if np.isnan(measured[:, 0]).any():  # they stand as they were once there are any
         measured = np.where(np.isfinite(measured), measured, latent.truth[_RR_ROWS])

@@ -17,6 +17,7 @@ from simulator.noise import Floats, Key, bits, compiled, lane_key, normal_at, un
 
 if TYPE_CHECKING:
     from simulator.population import Population
+    from simulator.vendor import Vendor
 
 WORK_SHARES: Final = {  # of people under 62 with a job; BLS: 16 % work outside daytime, 4 % nights; feet: judgement
     "office": 0.61,
@@ -31,7 +32,10 @@ AGE_SKEW: Final = {
     "80-94": 1.8,
     "60-79": 1.35,
 }  # power on the uniform within a bracket; SD 14 y (Quer 2020)
-
+NIGHT_LOG_ODDS: Final = 3.6  # of wearing it in a night, median person; 73.5 % of nights, median person 81 % (LifeSnaps)
+NIGHT_SPREAD: Final = 4.0  # SD between people of these log odds: nearly always, or hardly ever (LifeSnaps, NHANES)
+SKIN_TONES: Final = ("I", "II", "III", "IV", "V", "VI")  # Fitzpatrick types
+ALWAYS_ON: Final = 0.20  # share of people who leave the display always on: judgement
 
 Numbers = tuple[list[float], list[float]]
 """Standard normals and uniforms in (0, 1), as many as any group of traits takes."""
@@ -222,7 +226,8 @@ def draw_manners(
     body: Body, conditions: Mapping[str, bool], mid_sleep_hours: float, numbers: Numbers
 ) -> dict[str, Any]:
     """Finer habits and temper: what makes one person's days resemble each other."""
-    (z_meal, z_drinks, z_ill, z_temper, z_reactive, z_diligent, *_), (u_drinks, u_early, u_nap, u_mood, *_) = numbers
+    (z_meal, z_drinks, z_ill, z_temper, z_reactive, z_diligent, z_travel, _), uniforms = numbers
+    u_drinks, u_early, u_nap, u_mood, *_ = uniforms
     older = max(body.age_years - 43.0, 0.0)
     return {
         "meal_shift_minutes": float(min(max(12.0 * (mid_sleep_hours - 4.2) + 32.0 * z_meal, -90.0), 120.0)),
@@ -235,6 +240,8 @@ def draw_manners(
         "reactivity": float(math.exp(0.35 * z_reactive - 0.06)),  # judgement
         "trains_early": float(u_early),
         # share of days with a nap: 0.11 of Fitbit days (norm nap_multi); older people more (UK Biobank, norm nap_ukb)
+        # across time zones: mean 0.6; most people of a year make none, judgement
+        "journeys_per_year": float(min(0.35 * math.exp(z_travel), 8.0)),
         "naps": float(min((0.20 + 0.006 * older) * math.exp(0.6 * (2.0 * u_nap - 1.0)), 0.6)),
     }
 
@@ -247,7 +254,7 @@ def draw_heart(
     numbers: Numbers,
 ) -> dict[str, Any]:
     """Fitness, heart rate, vagal tone and skin; fit people have slower hearts with more variability."""
-    (z_fit, z_rest, z_vagal, z_max, z_scl, z_skin, *_), _ = numbers
+    (z_fit, z_rest, z_vagal, z_max, z_scl, z_skin, *_), (u_tone, *_) = numbers
     age, bmi = body.age_years, body.bmi_kg_m2
     active = math.log(habits["activity_level"]) + 0.25 * math.log1p(habits["exercise_per_week"])
     # ml/kg/min: men 43, women 33 at 35 y, -0.35 a year (FRIEND registry, Kaminsky 2015); BMI and activity: judgement
@@ -271,5 +278,53 @@ def draw_heart(
         "max_hr_bpm": float(min(max(208.0 - 0.7 * age + 9.0 * z_max, 120.0), 220.0)),  # bpm: Tanaka 2001, SD 10
         "rmssd_night_ms": float(min(max(math.exp(log_rmssd), 7.0), 180.0)),
         "scl_level_microsiemens": float(min(max(0.7 * math.exp(0.9 * z_scl), 0.05), 15.0)),  # uS: E4 SD of ln 0.92
+        "skin_tone": 1 + SKIN_TONES.index(pick(population.skin_tone_shares, u_tone)),
         "skin_temperature_offset_celsius": float(min(max(0.6 * z_skin, -1.8), 1.8)),  # degC: LifeSnaps SD 0.61
     }
+
+
+def draw_wear(population: "Population", vendor: "Vendor", rng: np.random.Generator) -> dict[str, Any]:
+    """How somebody wears, charges and keeps the watch; habits differ more between people than their bodies do.
+
+    Args:
+        population: Whose ``worn_nights_factor`` and ``off_wrist_factor`` shift the habits.
+        vendor: The device; a watch that lasts a day is charged overnight by more people.
+        rng: The person's stream.
+
+    Returns:
+        The fields of ``Person`` that speak of the watch.
+    """
+    attachment, *own = rng.standard_normal(12).tolist()
+    attachment += population.attachment_shift
+
+    def habit(place: int, shared: float) -> float:
+        """A standard normal number that correlates with attachment."""
+        return float(shared * attachment + math.sqrt(1.0 - shared * shared) * own[place])
+
+    nights = NIGHT_LOG_ODDS + NIGHT_SPREAD * habit(0, 0.9) + math.log(population.worn_nights_factor)
+    # charging: evening 45, morning 25, overnight 28 % of daily chargers, overnight 7 % with days of battery (norms)
+    overnight = 0.28 if vendor.battery_days <= 2 else 0.07
+    shares = {"overnight": overnight, "evening": 0.45, "morning": 0.25, "desk": 0.30 - overnight}
+    return {
+        "worn_nights": 1.0 / (1.0 + math.exp(-nights)),
+        # 0.1 to 1.0 bouts a day, median 25 min for one, 171 for another (Fitabase, Furberg et al. 2016)
+        "off_wrist_per_day": population.off_wrist_factor * min(0.28 * math.exp(-1.25 * habit(1, 0.7)), 3.0),
+        "charging_habit": pick(shares, _share_below(habit(2, 0.8))),
+        "off_in_water": _share_below(habit(3, 0.5)) < 0.40,  # 30-50 % of wearers: judgement
+        "off_wrist_minutes": min(max(45.0 * math.exp(0.85 * own[4]), 8.0), 360.0),
+        # share of days: mean 0.05 (norm gap_multi 0.06 with weeks and nights of the same day), most people none
+        "unworn_days": min(0.016 * math.exp(-1.5 * habit(5, 0.7)), 0.5),
+        "forgetful": min(0.022 * math.exp(-1.7 * habit(6, 0.8)), 0.6),  # mean 0.06: judgement
+        "always_on_display": bool(rng.random() < ALWAYS_ON),
+        "loose_fit": min(0.012 * math.exp(-1.4 * habit(7, 0.6)), 0.4),  # share of time, mean 0.03: judgement
+        # times a year: two in three take a holiday from it every other year or so; judgement
+        "weeks_off_per_year": min(0.25 * math.exp(-0.8 * habit(8, 0.5)), 4.0),
+        "phone_away_per_year": min(0.25 * math.exp(0.8 * own[9]), 6.0),  # times a year beyond two days: judgement
+        # hazard a year: mean 0.18; a third of owners stop within 6 to 12 months of buying one, fewer once in a study
+        "quits_per_year": min(0.08 * math.exp(-1.3 * habit(10, 0.7)), 3.0),
+    }
+
+
+def _share_below(z: float) -> float:
+    """Share of a standard normal distribution below ``z``."""
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))

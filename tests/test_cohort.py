@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from simulator.cohort import Cohort
 from simulator.physiology import embody
@@ -16,7 +17,9 @@ from simulator.recording import RESOLUTION_BITS, Reason, Recording, round_to_res
 from simulator.routine import live
 from simulator.sensors import measure
 from simulator.signals import INDEX, RR_STATISTICS, SIGNALS
+from simulator.vendor import Vendor
 from simulator.vendors import VENDORS
+from simulator.wearing import installed, wear_key
 
 COHORT = Cohort(population=POPULATIONS["lsm1"], people=3, days=2, seed=6)
 
@@ -160,3 +163,65 @@ def test_days_of_too_little_wear_are_left_out_and_nothing_else_changes() -> None
     for one, other in zip(found, worn, strict=True):
         assert (one.person, one.day) == (other.person, other.day)
         assert (one.values == other.values).all()
+
+
+def test_firmware_comes_to_each_wearer_some_days_after_its_date_and_changes_what_it_says() -> None:
+    samsung = VENDORS["samsung-galaxy-watch-6"]
+    since = samsung.updates[0].since
+    cohort = Cohort(
+        population=POPULATIONS["vendors"],
+        people=4,
+        days=50,
+        seed=3,
+        start=since - timedelta(days=5),
+        vendor=samsung.name,
+    )
+    lags = set()
+    for i in range(4):
+        person = cohort.person(i)
+        firmware = [
+            installed(person, samsung, cohort.start + timedelta(days=day), wear_key(person)) for day in range(50)
+        ]
+        changed = [device != samsung for device in firmware]
+        assert changed == sorted(changed)  # once it is there it stays
+        assert not any(changed[:5])
+        assert changed[-1]
+        lags.add(changed.index(True))
+        for day in (changed.index(True) - 1, changed.index(True)):
+            expected = measured_with(firmware[day], cohort, i, day)
+            there = cohort[i, day].observed[INDEX["heart_rate"]]
+            found = cohort[i, day].values[INDEX["heart_rate"], there]
+            true_places = ~lingering(cohort[i, day])[there]
+            np.testing.assert_array_equal(found[true_places], expected[there][true_places])
+    assert len(lags) > 1
+
+
+def measured_with(device: Vendor, cohort: Cohort, i: int, day: int) -> NDArray[np.float32]:
+    """Heart rate of a day by a device, rounded as recordings are."""
+    person = cohort.person(i)
+    routine = live(person, day, cohort.start)
+    values: NDArray[np.float32] = measure(person, device, routine, embody(person, routine, day), day)[
+        INDEX["heart_rate"]
+    ].copy()
+    round_to_resolution(values)
+    return values
+
+
+def lingering(recording: Recording) -> NDArray[np.bool_]:
+    """Where heart rate lingers off the wrist."""
+    inside = np.zeros(1440, dtype=np.bool_)
+    for event in recording.events:
+        if event.kind == "fault" and event.label.endswith("heart_rate"):
+            inside[event.start_minute : event.end_minute] = True
+    return inside
+
+
+def test_a_day_across_an_update_is_the_same_alone_and_in_a_run() -> None:
+    garmin = VENDORS["garmin-venu-3"]
+    start = garmin.updates[0].since - timedelta(days=1)
+    cohort = Cohort(population=POPULATIONS["vendors"], people=1, days=30, seed=5, start=start, vendor=garmin.name)
+    for recording in cohort.of_person(0):
+        if recording.day % 7 == 0:
+            alone = cohort[0, recording.day]
+            np.testing.assert_array_equal(alone.values, recording.values)
+            np.testing.assert_array_equal(alone.reason, recording.reason)

@@ -383,7 +383,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a list": (lambda f: (f / "dataset.json").write_text("[]"), r"dataset.json: Input should be an object"),
     "odd parts": (manifest(parts=["a", 1]), r"parts.1: Input should be a valid string, found 1"),
     "odd hash": (manifest(sha256=[1]), r"sha256: Input should be a valid string"),
-    "version": (manifest(version=1), r"format version 1, expected 3"),
+    "version": (manifest(version=1), r"format version 1, expected 4"),
     "field": (manifest(parts=None), r"parts: Input should be a valid array, found None"),
     "no people": (lambda f: (f / "people.parquet").unlink(), r"people.parquet: missing"),
     "people count": (manifest(people=6), r"5 people, expected 6"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from simulator.activities import LOGGED_LABELS, OF_LABEL, SPORTS
-from simulator.population import POPULATIONS, WORK, Person, Population
+from simulator.population import POPULATIONS, SKIN_TONE_SHARES, WORK, Person, Population
 from simulator.recording import DataError
 from simulator.vendors import VENDORS
 
@@ -153,7 +153,7 @@ def test_a_shift_moves_everybody_by_what_it_says_and_nothing_else() -> None:
         shifted = older.person(SEED, index)
         assert shifted.age_years == pytest.approx(min(person.age_years + 6.0, 95.0))
         assert shifted.sex == person.sex
-        assert shifted.charge_phase == person.charge_phase
+        assert shifted.always_on_display == person.always_on_display
         assert livelier.person(SEED, index).activity_level == pytest.approx(1.5 * person.activity_level)
         assert fitter.person(SEED, index).vo2max_ml_kg_min > person.vo2max_ml_kg_min
         assert fitter.person(SEED, index).resting_hr_bpm <= person.resting_hr_bpm
@@ -246,3 +246,22 @@ def test_sports_follow_sex_as_participants_do(people: list[Person]) -> None:
     for sport, share in (("yoga", 0.852), ("golf", 0.122)):  # American Time Use Survey, women and men equally many
         found = female[label == sport].mean() / odds
         assert found / (found + 1 - female[label == sport].mean()) == pytest.approx(share, abs=0.15)
+
+
+def test_skin_tones_are_as_common_as_told_and_change_nothing_else() -> None:
+    people = [LSM1.person(51, i) for i in range(3000)]
+    shares = np.bincount([person.skin_tone for person in people], minlength=7)[1:] / len(people)
+    for found, expected in zip(shares, SKIN_TONE_SHARES.values(), strict=True):
+        assert found == pytest.approx(expected, abs=3 * np.sqrt(expected / len(people)))
+    dark = replace(LSM1, skin_tone_shares={"VI": 1.0}).person(51, 3)
+    assert dark == replace(people[3], skin_tone=6)
+
+
+def test_people_less_attached_to_their_watch_wear_it_less_in_every_way() -> None:
+    keen, slack = ([replace(LSM1, attachment_shift=a).person(52, i) for i in range(200)] for a in (0.0, -1.0))
+    for habit in ("off_wrist_per_day", "unworn_days", "forgetful", "weeks_off_per_year", "quits_per_year", "loose_fit"):
+        assert all(getattr(b, habit) >= getattr(a, habit) for a, b in zip(keen, slack, strict=True)), habit
+        assert np.mean([getattr(b, habit) for b in slack]) > 1.2 * np.mean([getattr(a, habit) for a in keen]), habit
+    assert all(b.worn_nights <= a.worn_nights for a, b in zip(keen, slack, strict=True))
+    assert np.mean([b.worn_nights for b in slack]) < 0.9 * np.mean([a.worn_nights for a in keen])
+    assert all(b.resting_hr_bpm == a.resting_hr_bpm for a, b in zip(keen, slack, strict=True))

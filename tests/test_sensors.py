@@ -15,6 +15,7 @@ from simulator.routine import Routine
 from simulator.sensors import found_share, measure, take_off
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
 from simulator.vendors import VENDORS, Vendor
+from simulator.wearing import loosened, wear_key
 from tests.bodies import LEAD_IN, PERSON, full_day, quiet_day
 
 PERFECT = Vendor(
@@ -172,6 +173,41 @@ def test_whatever_the_device_values_stay_in_range(name: str, valid: float, error
     for known, row in zip(SIGNALS, values, strict=True):
         assert known.low <= row.min(), known.name
         assert row.max() <= known.high, known.name
+
+
+def test_errors_grow_with_darker_skin_as_the_device_says_and_not_below_type_iii() -> None:
+    routine, latent = bodied()
+    vendor = replace(PERFECT, heart_rate_error_bpm=2.0, heart_rate_motion_error_bpm=4.0, skin_tone_error=0.1)
+
+    def off(skin_tone: int, device: Vendor = vendor) -> Floats:
+        found = measure(replace(PERSON, skin_tone=skin_tone), device, routine, latent, 2)[INDEX["heart_rate"]]
+        error: Floats = found.astype(np.float64) - latent.truth[INDEX["heart_rate"]]
+        return error
+
+    np.testing.assert_array_equal(off(1), off(3))
+    np.testing.assert_allclose(off(6), 1.3 * off(3), atol=1e-3)
+    np.testing.assert_array_equal(off(6, replace(vendor, skin_tone_error=0.0)), off(3))
+    usual = replace(VENDORS["fitbit-sense-2"], skin_tone_error=0.1)
+    valid = [measure(replace(PERSON, skin_tone=t), usual, routine, latent, 2)[INDEX["rr_valid"]].mean() for t in (3, 6)]
+    assert valid[1] < valid[0] - 1.0
+
+
+def test_a_loose_strap_misreads_heart_and_skin_for_its_stretches_only() -> None:
+    routine, latent = bodied()
+    vendor = replace(PERFECT, heart_rate_error_bpm=2.0)
+    loose = replace(PERSON, loose_fit=0.4)
+    day = next(day for day in range(2, 40) if len(loosened(0.4, wear_key(loose), day)))
+    tight, slack = (measure(person, vendor, routine, latent, day).astype(np.float64) for person in (PERSON, loose))
+    inside = np.zeros(MINUTES_PER_DAY, dtype=np.bool_)
+    for begin, end in loosened(0.4, wear_key(loose), day).tolist():
+        inside[begin:end] = True
+    off = [found[INDEX["heart_rate"]] - latent.truth[INDEX["heart_rate"]] for found in (tight, slack)]
+    np.testing.assert_allclose(off[1][inside], 1.5 * off[0][inside], atol=1e-3)
+    np.testing.assert_array_equal(tight[:, ~inside], slack[:, ~inside])
+    air = routine.ambient_celsius[routine.lead_in_minutes :]
+    skin = INDEX["skin_temperature"]
+    nearer = np.abs(slack[skin] - air)[inside] / np.abs(tight[skin] - air)[inside]
+    np.testing.assert_allclose(nearer, 0.88, atol=1e-3)
 
 
 def test_off_wrist_is_reported_as_zero_only_where_it_is_delivered() -> None:

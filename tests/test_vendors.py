@@ -1,6 +1,7 @@
 """Devices: complete, different where it matters, and refused when impossible."""
 
 from dataclasses import FrozenInstanceError, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pandas as pd
 import pytest
 
 from simulator.signals import NAMES, SIGNALS, Sensor
-from simulator.vendors import VENDORS, Vendor
+from simulator.vendor import Update, Vendor
+from simulator.vendors import VENDORS
 
 SENSE_2 = VENDORS["fitbit-sense-2"]
 
@@ -66,6 +68,13 @@ def test_signals_are_those_of_the_sensors(vendor: Vendor) -> None:
         ("name", "Fancy Watch", "lower-case"),
         ("name", "../elsewhere", "lower-case"),
         ("source", "", "empty"),
+        ("beats_dropped", 0.9, "[0, 0.5]"),
+        ("heart_rate_lingers", -0.1, "[0, 1]"),
+        ("skin_tone_error", float("nan"), "[0, 1]"),
+        ("positioning_hours", -1.0, "[0, 200]"),
+        ("display_on_days", 400.0, "[0, 365]"),
+        ("lingering", "forever", "frozen, phantom"),
+        ("charges_on_wrist", 1, "neither True nor False"),
         ("sensors", frozenset(), "non-empty"),
         ("sensors", frozenset({"PPG-ish"}), "non-empty"),
     ],
@@ -79,6 +88,50 @@ def test_an_impossible_device_is_refused_in_one_line_that_names_field_value_and_
     assert told in message
     assert repr(value) in message or field == "sensors"
     assert "\n" not in message
+
+
+def updated(since: date = date(2024, 5, 1), source: str = "imagined", **changes: Any) -> Update:
+    return Update(since=since, changes=changes, source=source)
+
+
+@pytest.mark.parametrize(
+    ("updates", "told"),
+    [
+        ([updated(sensors=frozenset({Sensor.ACC}))], "changes 'sensors' on 2024-05-01; it can "),
+        ([updated(battery_days=9.0)], "changes 'battery_days'"),
+        ([updated(colour="red")], "changes 'colour'"),
+        ([updated(valid_beats=2.0)], r"on 2024-05-01: Vendor.valid_beats=2.0 of 'fitbit-sense-2' is not in \[0, 1\]"),
+        ([updated()], "without changes or source"),
+        ([updated(valid_beats=0.9, source=" ")], "without changes or source"),
+        (
+            [updated(valid_beats=0.9), updated(valid_beats=0.8)],
+            "has 2024-05-01 after 2024-05-01, expected dates in order",
+        ),
+        ([updated(beats_awake="no")], "beats_awake='no' of 'fitbit-sense-2' is neither True nor False"),
+        (["2024-05-01"], "expected an Update with a date"),
+    ],
+)
+def test_an_impossible_update_is_refused_in_one_line(updates: list[Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told) as caught:
+        replace(SENSE_2, updates=tuple(updates))
+    assert "Vendor.updates of 'fitbit-sense-2'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_updates_add_up_and_hold_from_their_date_on() -> None:
+    first, second = updated(valid_beats=0.8, heart_rate_error_bpm=2.0), updated(date(2024, 7, 1), valid_beats=0.7)
+    vendor = replace(SENSE_2, updates=(first, second))
+    assert vendor.on(date(2024, 4, 30)) is vendor
+    assert vendor.on(date(2024, 5, 1)) == replace(SENSE_2, valid_beats=0.8, heart_rate_error_bpm=2.0)
+    assert vendor.on(date(2025, 1, 1)) == replace(SENSE_2, valid_beats=0.7, heart_rate_error_bpm=2.0)
+
+
+def test_some_devices_have_had_updates_and_each_is_possible() -> None:
+    with_updates = [vendor for vendor in VENDORS.values() if vendor.updates]
+    assert len(with_updates) >= 3
+    for vendor in with_updates:
+        assert vendor.on(date(2026, 1, 1)) != replace(vendor, updates=())
+        assert vendor.on(date(2026, 1, 1)).signals == vendor.signals
 
 
 def test_a_device_cannot_be_changed() -> None:

@@ -67,6 +67,7 @@ REASON_COLOURS: Final[Mapping[Reason, str]] = {
     Reason.SENSOR_FAILED: "#9d0208",
     Reason.TOO_COLD: "#4361ee",
     Reason.DROPPED_OUT: "#555555",
+    Reason.CLOCK_CHANGED: "#d675d6",
 }
 UNITS: Final[Mapping[str, str]] = {"degC": "°C", "uS": "µS", "uS/min": "µS/min"}
 ABBREVIATIONS: Final[Mapping[str, str]] = {

@@ -2,7 +2,7 @@
 
 In: two datasets that hold heart rate and steps. Out: a ``Comparison``: how well gradient boosting separates windows of
 300 minutes (area under the ROC curve; 0.5: not at all), which features betray the simulation, how heart rate
-correlates with itself, and what it is by steps.
+correlates with itself, what it is by steps, and how long and when it is missing.
 
 What must not give the game away is made equal first: windows begin at the same clock hours, each simulated window is
 paired with a real one and both lose the minutes that either lacks, and no person is in training and test. Two
@@ -13,7 +13,7 @@ beside it: what it reaches on the same simulated windows with the minutes of eac
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from scipy.stats import rankdata
 
 from simulator.dataset import Dataset
 from simulator.randomness import stream
+from simulator.realism.gaps import QUANTILES, Heard
 from simulator.realism.heart import HeartSums, summary
 from simulator.realism.minutes import seen
 from simulator.recording import DataError
@@ -32,6 +33,11 @@ FOLDS: Final = 5
 TREES: Final = 80
 RESAMPLES: Final = 200
 _LAGS: Final = (1, 2, 5, 10, 30, 60)
+GAP_WORDS: Final = {
+    "share": "share of the span",
+    **{f"minutes_{q}": f"minutes, {q} % are shorter" for q in QUANTILES},
+    "long_begin_in_evening": "of those over 5 h, begun from 19 to 1 h",
+}
 _STEP_BANDS: Final = ((0, 1), (1, 21), (21, 61), (61, 101), (101, 241))
 
 Minutes = NDArray[np.float32]
@@ -114,11 +120,14 @@ class Comparison:
     Attributes:
         separation: By the classifier.
         simulated, real: ``heart.summary`` of each.
+        gaps_simulated, gaps_real: ``gaps.Heard.summary`` of each.
     """
 
     separation: Separation
     simulated: Mapping[str, Mapping[str, float | None] | float | None]
     real: Mapping[str, Mapping[str, float | None] | float | None]
+    gaps_simulated: Mapping[str, Any]
+    gaps_real: Mapping[str, Any]
 
     def as_json(self) -> dict[str, object]:
         """All of it as JSON types."""
@@ -141,6 +150,10 @@ class Comparison:
             assert isinstance(theirs, Mapping)
             name = key.replace("_", " ")
             lines += [f"{f'{name}, {at} {unit}':48}{_cell(ours[at])}{_cell(theirs[at])}" for at in ours]
+        people = f"{self.gaps_simulated['people']} and {self.gaps_real['people']} people"
+        lines += ["", f"{f'gaps of heart rate of {people}':48}{'simulated':>26}{'real':>26}"]
+        for name, words in GAP_WORDS.items():
+            lines.append(f"{words:48}{_range(self.gaps_simulated[name])}{_range(self.gaps_real[name])}")
         lines += ["", f"{'what separates most (means)':48}{'simulated':>11}{'real':>11}{'AUROC':>8}"]
         for found in s.betrayals[:12]:
             lines.append(f"{found.feature:48}{_cell(found.simulated)}{_cell(found.real)}{found.auroc:8.2f}")
@@ -149,6 +162,18 @@ class Comparison:
 
 def _span(interval: tuple[float, float]) -> str:
     return f"({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+def _range(figure: Mapping[str, Any] | None) -> str:
+    """A figure with its interval.
+
+    >>> _range({"value": 0.3792, "interval": [0.161, 0.5]}).strip()
+    '0.379 (0.161 to 0.5)'
+    """
+    if figure is None:
+        return f"{'-':>26}"
+    value, (low, high) = figure["value"], figure["interval"]
+    return f"{f'{value:.3g} ({low:.3g} to {high:.3g})':>26}"
 
 
 def _cell(value: float | None) -> str:
@@ -166,21 +191,33 @@ def compare(simulated: Dataset, real: Dataset, seed: int = 1) -> Comparison:
     Raises:
         DataError: If either has fewer than two people with five-hour windows of heart rate.
     """
-    (ours, our_heart), (theirs, their_heart) = read_windows(simulated), read_windows(real)
-    return Comparison(separation=separate(ours, theirs, seed), simulated=our_heart, real=their_heart)
+    (ours, our_heart, our_gaps), (theirs, their_heart, their_gaps) = read_windows(simulated), read_windows(real)
+    return Comparison(
+        separation=separate(ours, theirs, seed),
+        simulated=our_heart,
+        real=their_heart,
+        gaps_simulated=our_gaps.summary(),
+        gaps_real=their_gaps.summary(),
+    )
 
 
-def read_windows(dataset: Dataset) -> tuple[Windows, dict[str, dict[str, float | None] | float | None]]:
-    """Every window of a dataset that has enough heart rate, cut one after the other from midnight, and its summary."""
+def read_windows(dataset: Dataset) -> tuple[Windows, dict[str, dict[str, float | None] | float | None], Heard]:
+    """Every window of a dataset that has enough heart rate, cut one after the other from midnight, and its summaries.
+
+    Returns:
+        The windows, ``heart.summary``, and the gaps of heart rate.
+    """
     codes = {person: code for code, person in enumerate(dataset.people["person"])}
     sums: dict[int, HeartSums] = {}
+    told: dict[int, dict[int, NDArray[np.bool_]]] = {}
     parts: list[tuple[Minutes, Minutes, int]] = []
     each = 1440 // WINDOW_MINUTES
     for recording in dataset:
         heart_rate, steps = seen(recording, "heart_rate"), seen(recording, "steps")
+        code = codes[recording.person]
+        told.setdefault(code, {})[recording.day] = ~np.isnan(heart_rate)
         if np.isnan(heart_rate).all():
             continue
-        code = codes[recording.person]
         sums.setdefault(code, HeartSums()).add(heart_rate, steps)
         cut = (minutes[: each * WINDOW_MINUTES].reshape(each, WINDOW_MINUTES) for minutes in (heart_rate, steps))
         parts.append((*cut, code))  # type: ignore[arg-type]
@@ -193,7 +230,10 @@ def read_windows(dataset: Dataset) -> tuple[Windows, dict[str, dict[str, float |
         hour=np.tile(np.arange(each) * (WINDOW_MINUTES // 60), len(parts)),
     )
     enough = (~np.isnan(windows.heart_rate)).mean(axis=1) >= LEAST_SHARE
-    return windows.take(np.flatnonzero(enough)), summary(list(sums.values()))
+    heard = Heard()
+    for days in told.values():
+        heard.add(days)
+    return windows.take(np.flatnonzero(enough)), summary(list(sums.values())), heard
 
 
 def separate(simulated: Windows, real: Windows, seed: int = 1) -> Separation:

@@ -37,7 +37,7 @@ def bouts_of(recording: Recording, code: int, day_row: int, worn: Mask) -> list[
     for event in recording.events:
         if not 0 <= event.start_minute < MINUTES_PER_DAY:
             continue
-        if event.kind == "stage":  # thirty a night, and told by the day already
+        if event.kind in ("stage", "fault"):  # thirty a night, and told by the day already; or the watch's doing
             continue
         inside = slice(event.start_minute, event.end_minute)
         settled = slice(event.start_minute + 3, event.end_minute)  # the norms skip the first 3 min of a bout

@@ -19,14 +19,12 @@ from simulator.realism.estimates import Estimator
 from simulator.realism.fingerprint import Fingerprint, fingerprint
 from simulator.realism.minute_estimates import wanted
 from simulator.realism.norms import COHORT_POPULATIONS, Norm, picks_people, read_norms
-from simulator.realism.observing import Observations, observe
+from simulator.realism.observing import observe
 from simulator.realism.profiles import Profiles
 from simulator.realism.question import Estimate
 from simulator.realism.remarks import read_remarks
 from simulator.realism.statistics import NobodyError, NotComputableError, resampled_people
 from simulator.realism.windows import GapScores
-from simulator.recording import Reason
-from simulator.signals import NAMES
 
 Verdict = Literal["pass", "fail", "not_computable"]
 
@@ -78,8 +76,8 @@ class Realism:
             by bin, and the ``stepless_share`` of minutes that have both; None where the dataset does not tell.
         generative: Table 3(a) of LSM-1; None if there are too few windows or a signal is in none of them.
         profiles: The day by the clock, the hours around activities, and how signals go together.
-        missingness: Share of cells missing: ``share``, ``by_signal``, ``by_reason`` (of all cells), and
-            ``by_reason_and_hour`` (of the cells of each clock hour).
+        missingness: Of ``gaps.Missingness.summary``: what is missing by cause, signal, hour and device, how that is
+            distributed over days, and how long heart rate is away.
         people: In the dataset.
         person_days: In the dataset.
     """
@@ -88,7 +86,7 @@ class Realism:
     fingerprint: Mapping[str, Mapping[str, float | None] | float | None]
     generative: Fingerprint | None
     profiles: Profiles
-    missingness: Mapping[str, Mapping[str, float] | Mapping[str, list[float]] | float]
+    missingness: Mapping[str, object]
     people: int
     person_days: int
 
@@ -182,7 +180,7 @@ def judge(
         fingerprint=seen.heart,
         generative=fingerprint(seen.windows, first.scores, seen.window_person, first.counts),
         profiles=seen.profiles,
-        missingness=_missingness(seen),
+        missingness=seen.missing.summary(seen.heard),
         people=len(seen.people),
         person_days=len(seen.days),
     )
@@ -258,15 +256,3 @@ def _miss(simulated: float, norm: Norm) -> float:
     half = (norm.high - norm.low) / 2 or abs(norm.high) or 1.0
     outside = max(simulated - norm.high, 0.0) - max(norm.low - simulated, 0.0)
     return outside / half
-
-
-def _missingness(seen: Observations) -> dict[str, Mapping[str, float] | Mapping[str, list[float]] | float]:
-    cells, hours = seen.reason_cells, seen.reason_hours / seen.reason_hours.sum(axis=1, keepdims=True)
-    missing = cells[:, 1:].sum(axis=1) / cells.sum(axis=1)
-    names: Sequence[str] = NAMES
-    return {
-        "share": float(cells[:, 1:].sum() / cells.sum()),
-        "by_signal": {name: float(share) for name, share in zip(names, missing, strict=True)},
-        "by_reason": {reason.name.lower(): float(cells[:, reason].sum() / cells.sum()) for reason in Reason if reason},
-        "by_reason_and_hour": {reason.name.lower(): hours[:, reason].tolist() for reason in Reason if reason},
-    }

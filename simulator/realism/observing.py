@@ -20,12 +20,13 @@ from simulator.dataset import Dataset
 from simulator.realism.bouts import BOUT_COLUMNS, GAP_COLUMNS, bouts_of, gaps_of
 from simulator.realism.days import CADENCES, cadences, day_of, numbered
 from simulator.realism.difficulty import Examples
+from simulator.realism.gaps import Heard, Missingness
 from simulator.realism.heart import LEAST_MINUTES, HeartSums, summary
 from simulator.realism.minutes import MINUTE_QUANTITIES, Mask, Minutes, seen, skin_temperature, state_of, states_of
 from simulator.realism.profiles import Profiles, ProfileSums
 from simulator.realism.windows import WINDOWS_EACH, PersonWindows, no_windows
 from simulator.recording import Reason, Recording
-from simulator.signals import INDEX, N_SIGNALS
+from simulator.signals import INDEX
 
 MAX_WINDOWS: Final = 4000  # 125 MB; standard errors of the fingerprint are then near 1 %
 QUANTILES: Final = 33  # of a person's minutes in a state: the pooled 5th and 95th percentile are met within 1.5 %
@@ -98,8 +99,8 @@ class Observations:
         windows: float32 [windows, 26, 300], NaN where not observed.
         window_person: Whose they are.
         examples: Windows with labels, for the tasks.
-        reason_cells: int64 [26, len(Reason)], cells by signal and reason.
-        reason_hours: int64 [24, len(Reason)], the same by clock hour.
+        missing: Cells by device, signal, hour and reason.
+        heard: Gaps of heart rate.
         heart: How heart rate moves, see ``heart.summary``.
         profiles: What plots are drawn from.
         has_sleep, has_stages, has_events: Whether any such event is recorded.
@@ -121,8 +122,8 @@ class Observations:
     windows: Minutes
     window_person: NDArray[np.int64]
     examples: Examples
-    reason_cells: NDArray[np.int64]
-    reason_hours: NDArray[np.int64]
+    missing: Missingness
+    heard: Heard
     heart: dict[str, dict[str, float | None] | float | None]
     profiles: Profiles
     has_sleep: bool
@@ -144,6 +145,7 @@ class _Pending:
     rmssd_by_hour: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 24)))
     epochs: list[NDArray[np.float32]] = field(default_factory=list)
     heart: HeartSums = field(default_factory=HeartSums)
+    heard: dict[int, Mask] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -163,8 +165,8 @@ class _Gathered:
     epochs: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
     windows: list[Minutes] = field(default_factory=list)
     window_person: list[int] = field(default_factory=list)
-    reason_cells: NDArray[np.int64] = field(default_factory=lambda: np.zeros((N_SIGNALS, len(Reason)), np.int64))
-    reason_hours: NDArray[np.int64] = field(default_factory=lambda: np.zeros((24, len(Reason)), np.int64))
+    missing: Missingness = field(default_factory=Missingness)
+    heard: Heard = field(default_factory=Heard)
     heart: list[HeartSums] = field(default_factory=list)
     profiles: ProfileSums = field(default_factory=ProfileSums)
     kinds: set[str] = field(default_factory=set)
@@ -225,10 +227,8 @@ def _take_day(
     gaps = gaps_of(recording, code)
     day["gaps_begun"] = float(sum(not gap["from_midnight"] for gap in gaps))
     gathered.gaps += gaps
-    for reason in Reason:
-        cells = recording.reason == reason
-        gathered.reason_cells[:, reason] += cells.sum(axis=1)
-        gathered.reason_hours[:, reason] += cells.reshape(N_SIGNALS, 24, 60).sum(axis=(0, 2))
+    gathered.missing.add(recording)
+    person.heard[recording.day] = recording.observed[INDEX["heart_rate"]]
 
 
 def _take_minutes(person: _Pending, recording: Recording, states: dict[str, Mask], wanted: Wanted) -> None:
@@ -268,6 +268,7 @@ def _take_person(gathered: _Gathered, person: _Pending, code: int, wanted: Wante
     settling = {"time_to_stable_hr_after_activity": person.heart.settling_minutes()}
     gathered.people[code] = _daily_rhythm(person) | settling
     gathered.heart.append(person.heart)
+    gathered.heard.add(person.heard)
     for _, window in person.windows.kept:
         gathered.windows.append(window)
         gathered.window_person.append(code)
@@ -379,15 +380,15 @@ def _tables(dataset: Dataset, gathered: _Gathered) -> Observations:
         windows=windows,
         window_person=np.array(gathered.window_person, dtype=np.int64),
         examples=gathered.examples,
-        reason_cells=gathered.reason_cells,
-        reason_hours=gathered.reason_hours,
+        missing=gathered.missing,
+        heard=gathered.heard,
         heart=summary(gathered.heart),
         profiles=gathered.profiles.profiles(windows),
         has_sleep="sleep" in gathered.kinds,
         has_stages="stage" in gathered.kinds,
         has_events=bool(gathered.kinds),
         has_truth=dataset.has_truth,
-        has_reasons=bool(np.delete(gathered.reason_cells, nobody_knows, axis=1).sum()),
+        has_reasons=bool(np.delete(gathered.missing.by_signal(), nobody_knows, axis=1).sum()),
     )
 
 

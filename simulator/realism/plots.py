@@ -7,12 +7,14 @@ the day by the clock; the hours around activities (LSM-1, Fig. 14); how the sign
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from simulator.dataset import Dataset
 from simulator.realism.fingerprint import ERROR_TOLERANCE, TASKS
@@ -51,7 +53,9 @@ _GAP_COLOURS: Final[Mapping[Reason, str]] = {
     Reason.SENSOR_FAILED: "#9d0208",
     Reason.TOO_COLD: "#4361ee",
     Reason.DROPPED_OUT: "#777777",
+    Reason.CLOCK_CHANGED: "#e07be0",
 }
+LSM2_DAY_WINDOWS: Final = (0.49, 0.15)  # mean and SD of the share missing of LSM-2's days (norm mins_missing_daywindow)
 _SHOWN: Final = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
 
 
@@ -110,36 +114,75 @@ def _norms(realism: "Realism") -> Figure:
 
 
 def _missingness(realism: "Realism") -> Figure:
-    figure = Figure(figsize=(12, 5), layout="constrained")
-    left, right, clock = figure.subplots(1, 3)
-    by_signal, by_reason = realism.missingness["by_signal"], realism.missingness["by_reason"]
-    by_hour = realism.missingness["by_reason_and_hour"]
-    assert isinstance(by_hour, Mapping)
-    assert isinstance(by_signal, Mapping)
-    assert isinstance(by_reason, Mapping)
-    left.barh(range(len(by_signal)), list(by_signal.values()), color="#6b8fb3")
-    left.set_yticks(range(len(by_signal)), list(by_signal), fontsize=7)
-    left.invert_yaxis()
-    left.set_xlabel("share of minutes missing")
-    colours = [_GAP_COLOURS[Reason[name.upper()]] for name in by_reason]
-    right.barh(range(len(by_reason)), list(by_reason.values()), color=colours)
-    right.set_yticks(range(len(by_reason)), [name.replace("_", " ") for name in by_reason], fontsize=7)
-    right.invert_yaxis()
-    right.set_xlabel("share of all cells")
-    present = [name for name, shares in by_hour.items() if isinstance(shares, list) and max(shares) > 0]
-    clock.stackplot(
-        range(24),
-        [by_hour[name] for name in present],
-        labels=[name.replace("_", " ") for name in present],
-        colors=[_GAP_COLOURS[Reason[name.upper()]] for name in present],
-        step="mid",
-    )
-    clock.set_xlim(0, 23)
-    clock.set_xlabel("clock hour")
-    clock.set_ylabel("share of cells missing")
-    if present:
-        clock.legend(fontsize=7, frameon=False)
+    """What is missing and why, by signal, clock hour and device; how days differ; how long heart rate is away."""
+    told: Mapping[str, Any] = realism.missingness
+    present = [reason for reason in Reason if reason and told["by_reason"][reason.name.lower()] > 0]
+    devices = {f"{name} ({facts['person_days']})": facts["by_reason"] for name, facts in told["by_vendor"].items()}
+    figure = Figure(figsize=(14, 8.5), layout="constrained")
+    grid = figure.add_gridspec(2, 3, width_ratios=[1.1, 1, 1])
+    _stacked_bars(figure.add_subplot(grid[:, 0]), told["by_signal_and_reason"], present, "share of the signal's cells")
+    _by_hour(figure.add_subplot(grid[0, 1]), told["by_reason_and_hour"], present)
+    _stacked_bars(figure.add_subplot(grid[0, 2]), devices, present, "share of the device's cells (person-days)")
+    _day_windows(figure.add_subplot(grid[1, 1]), told["day_windows"])
+    _gap_lengths(figure.add_subplot(grid[1, 2]), told["heart_rate_gaps"])
+    handles = [Patch(color=_GAP_COLOURS[reason]) for reason in present]
+    labels = [reason.name.replace("_", " ").lower() for reason in present]
+    figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=8, frameon=False)
     return figure
+
+
+def _stacked_bars(axes: Axes, shares: Mapping[str, Mapping[str, float]], reasons: list[Reason], label: str) -> None:
+    left = np.zeros(len(shares))
+    for reason in reasons:
+        width = np.array([by_reason[reason.name.lower()] for by_reason in shares.values()])
+        axes.barh(range(len(shares)), width, left=left, color=_GAP_COLOURS[reason], height=0.8)
+        left += width
+    axes.set_yticks(range(len(shares)), list(shares), fontsize=7)
+    axes.set_ylim(len(shares) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.set_xlabel(label, fontsize=8)
+
+
+def _by_hour(axes: Axes, shares: Mapping[str, list[float]], reasons: list[Reason]) -> None:
+    bottom = np.zeros(24)
+    for reason in reasons:
+        height = np.array(shares[reason.name.lower()])
+        axes.bar(np.arange(24) + 0.5, height, 1.0, bottom=bottom, color=_GAP_COLOURS[reason])
+        bottom += height
+    axes.set_xlim(0, 24)
+    axes.set_ylim(0, 1)
+    axes.set_xticks(range(0, 25, 6))
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel("clock hour", fontsize=8)
+    axes.set_ylabel("share of cells missing", fontsize=8)
+
+
+def _day_windows(axes: Axes, days: Mapping[str, Any]) -> None:
+    shares = days["histogram"]
+    axes.bar((np.arange(len(shares)) + 0.5) / len(shares), shares, 1.0 / len(shares), color="#6b8fb3")
+    mean, sd = LSM2_DAY_WINDOWS
+    axes.axvspan(mean - sd, mean + sd, color="#e9f2ee", zorder=0)
+    axes.axvline(mean, color=_COLOURS["pass"], lw=1)
+    axes.axvline(days["mean"], color="#1d3557", lw=1, ls="--")
+    axes.set_xlim(0, 1)
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel("share of a day's cells missing", fontsize=8)
+    axes.set_ylabel("share of person-days", fontsize=8)
+    title = f"mean {days['mean']:.2f}, SD {days['sd']:.2f} (dashed); LSM-2 {mean:.2f}, {sd:.2f} (green)"
+    axes.set_title(title, fontsize=9)
+
+
+def _gap_lengths(axes: Axes, gaps: Mapping[str, Any]) -> None:
+    least = [int(minutes) for minutes in gaps["gaps_per_day"]]
+    names = [f"{a} to {b - 1}" if b - a > 1 else f"{a}" for a, b in itertools.pairwise(least)] + [f"{least[-1]} on"]
+    axes.bar(range(len(names)), list(gaps["gaps_per_day"].values()), color="#6b8fb3")
+    axes.set_xticks(range(len(names)), names, fontsize=7, rotation=30)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set_xlabel("minutes without heart rate", fontsize=8)
+    axes.set_ylabel("gaps a day", fontsize=8)
+    if gaps["share"] is not None:
+        axes.set_title(f"heart rate of {gaps['people']} people away for {gaps['share']['value']:.0%}", fontsize=9)
 
 
 def _clock(profiles: "Profiles") -> Figure:
