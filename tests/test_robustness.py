@@ -126,6 +126,21 @@ def test_random_twins_hide_as_many_cells_of_every_signal(worn: Worn, scenario: s
     assert broken.sum() <= 1  # the last patch is cut where enough is hidden
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_nobody_is_asked_for_an_hour_that_no_clock_showed(recordings: list[Recording], pattern: str) -> None:
+    hour = slice(120, 180)
+
+    def put_forward(recording: Recording) -> Recording:
+        observed, reason = recording.observed.copy(), recording.reason.copy()
+        observed[:, hour], reason[:, hour] = False, Reason.CLOCK_CHANGED
+        return replace(recording, observed=observed, reason=reason)
+
+    spring = [put_forward(recording) for recording in recordings]
+    hidden = masked(Worn.of(spring, Normaliser.fit(spring), least_lives=1), AS_WORN, pattern, None)
+    assert hidden.hidden.any()
+    assert not (hidden.hidden | hidden.known)[:, :, hour].any()
+
+
 def test_the_data_s_own_gaps_are_scored_against_the_truth_and_absent_sensors_apart(worn: Worn) -> None:
     own, absent = masked(worn, AS_WORN, "gaps", None), masked(worn, SENSORS_ABSENT, "gaps", None)
     assert worn.truth is not None

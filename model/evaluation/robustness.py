@@ -176,8 +176,9 @@ def find_gaps(worn: Worn, scenario: str, severity: float | None, seed: int) -> G
     observed, absent = worn.days.observed, worn.reason == Reason.SENSOR_ABSENT
     if scenario == SENSORS_ABSENT:
         return Gaps(scenario, severity, observed | absent, absent)
-    if scenario == AS_WORN:
-        return Gaps(scenario, severity, ~absent, ~absent & ~observed)
+    if scenario == AS_WORN:  # what a clock skipped was lived by nobody, so nobody can be asked for it
+        lived = ~absent & (worn.reason != Reason.CLOCK_CHANGED)
+        return Gaps(scenario, severity, lived, lived & ~observed)
     spoilt, _ = inject_recordings(worn.recordings, Request(scenario=scenario, severity=severity, seed=seed))
     left = np.stack([recording.observed for recording in spoilt])
     return Gaps(scenario, severity, observed, observed & ~left)
