@@ -26,7 +26,6 @@ from simulator.heartbeat import (
     Singles,
     Tone,
     beat,
-    rr_statistics,
     seen_by_differences,
 )
 from simulator.kinetics import approach
@@ -36,6 +35,7 @@ from simulator.population import Person
 from simulator.routine import Routine, Stage
 from simulator.signals import INDEX, MINUTES_PER_DAY, N_SIGNALS, RR_STATISTICS, SIGNALS
 from simulator.skin import skin_conductance, skin_temperature
+from simulator.variability import rr_statistics
 
 _CIRCADIAN_BPM: Final = 3.2  # bpm, half amplitude free of activity: 4 (Bowman 2021; norm hr_circ_amp)
 _CIRCADIAN_PEAK_HOURS: Final = 15.5  # clock time (norm hr_circ_acro)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.faults import dropouts, lose
-from simulator.heartbeat import WARM_UP_MINUTES, Singles, find_beats, rr_statistics
+from simulator.heartbeat import WARM_UP_MINUTES, Singles, find_beats
 from simulator.motion import FEATURES, add_sensor_noise
 from simulator.noise import Floats, Key, add_wander, bits, compiled, lane_key, quantile_normal, time_key, uniform
 from simulator.physiology import Latent, keep_in_range
@@ -20,6 +20,7 @@ from simulator.population import Person
 from simulator.recording import Reason
 from simulator.routine import Routine
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS
+from simulator.variability import rr_statistics
 from simulator.vendor import Vendor
 from simulator.wearing import loosened, wear_key
 
@@ -70,7 +71,7 @@ def measure(
         routine: Day ``day`` of that person's life.
         latent: The body's truth on that day.
         day: Days since the dataset's first; addresses the noise.
-        least_valid_percent: As for ``heartbeat.rr_statistics``; a caller who drops what lies below need not pay for it.
+        least_valid_percent: As for ``rr_statistics``; a caller who drops what lies below need not pay for it.
 
     Returns:
         float32 [26, 1440], finite and inside each signal's range.

@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.heartbeat import (
-    BIN_MS,
     BREATH_KEPT,
-    FEWEST_INTERVALS,
     LONGEST_RR_MS,
     MAYER_HZ,
     MAYER_SECONDS,
@@ -19,18 +17,17 @@ from simulator.heartbeat import (
     SHORTEST_RR_MS,
     SLOW_SECONDS,
     WARM_UP_MINUTES,
-    WINDOW_MINUTES,
     Beats,
     Singles,
     Tone,
     _settle,
     beat,
     find_beats,
-    rr_statistics,
     seen_by_differences,
 )
 from simulator.noise import Floats, time_key
 from simulator.signals import MINUTES_PER_DAY, RR_STATISTICS
+from simulator.variability import BIN_MS, FEWEST_INTERVALS, WINDOW_MINUTES, rr_statistics
 
 KEY = time_key(8, "heart")
 N = WARM_UP_MINUTES + MINUTES_PER_DAY

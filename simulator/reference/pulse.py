@@ -18,10 +18,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.heartbeat import BIN_MS, LONGEST_RR_MS, SHORTEST_RR_MS, WARM_UP_MINUTES, WINDOW_MINUTES, Beats
+from simulator.heartbeat import LONGEST_RR_MS, SHORTEST_RR_MS, WARM_UP_MINUTES, Beats
 from simulator.noise import Floats
 from simulator.randomness import stream
 from simulator.signals import MINUTES_PER_DAY
+from simulator.variability import BIN_MS, WINDOW_MINUTES
 
 SAMPLE_HZ: Final = 50.0  # Hz; wrist devices sample at 25 to 100
 _SYSTOLIC: Final = (0.24, 0.09, 1.0)  # place and width, shares of an interval, and height (after [1])
