@@ -45,6 +45,23 @@ SKIN_TONE_SHARES: Final = {  # of Fitzpatrick types; US: I and II 35 %, III 48 %
 }
 SUMMER_TIME: Final = ("none", "us", "eu")
 """By whose rule clocks are put forward in spring; see ``simulator.clock``."""
+_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "bmi_median_kg_m2": (12.0, 60.0),
+        "bmi_log_sd": (0.0, 0.6),
+        "age_shift_years": (-80.0, 80.0),
+        "bmi_factor": (0.4, 2.5),
+        "activity_factor": (0.05, 10.0),
+        "exercise_factor": (0.0, 10.0),
+        "fitness_shift_ml_kg_min": (-30.0, 40.0),
+        "mid_sleep_shift_hours": (-12.0, 12.0),
+        "worn_nights_factor": (1e-3, 1e3),
+        "off_wrist_factor": (0.0, 20.0),
+        "attachment_shift": (-5.0, 5.0),
+        "most_missing": (0.0, 1.0),
+    }
+)
+"""What every number of a ``Population`` may be; beyond, it is a slip of the keyboard."""
 WORK: Final = ("none", "office", "feet", "shift", "night", "student")
 """What people do for a living: shops and wards (feet), rotating shifts, permanent nights, classes."""
 
@@ -144,7 +161,7 @@ class Population:
         most_missing: Days that lack a larger share of their cells are left out of what a cohort gives.
 
     Raises:
-        ValueError: If shares do not sum to 1, a device or bracket is unknown, or a factor is not positive.
+        ValueError: If shares do not sum to 1, a device or bracket is unknown, or a number lies outside its bounds.
     """
 
     name: str
@@ -188,17 +205,10 @@ class Population:
             for name in names:
                 if name not in known:
                     raise ValueError(f"Population has shares of {name!r}, which is none of {', '.join(known)}")
-        for number in (f.name for f in fields(self) if f.type is float):
-            if not math.isfinite(getattr(self, number)):
-                raise ValueError(f"Population.{number}={getattr(self, number)!r} is not finite")
-        for factor in ("bmi_median_kg_m2", "bmi_factor", "activity_factor", "worn_nights_factor"):
-            if not getattr(self, factor) > 0:
-                raise ValueError(f"Population.{factor}={getattr(self, factor)!r} is not above 0")
-        if not 0 <= self.most_missing <= 1:
-            raise ValueError(f"Population.most_missing={self.most_missing!r} is not in [0, 1]")
-        for factor in ("bmi_log_sd", "exercise_factor", "off_wrist_factor"):
-            if not getattr(self, factor) >= 0:
-                raise ValueError(f"Population.{factor}={getattr(self, factor)!r} is below 0")
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"Population.{name}={value!r} is not in [{low:g}, {high:g}]")
 
     def vendor(self, seed: int, index: int) -> Vendor:
         """The device of person ``index``, by share.

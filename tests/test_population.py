@@ -1,7 +1,9 @@
 """People: addressable one by one, distributed as LSM-1's Table 2, correlated as bodies are."""
 
 import json
-from dataclasses import asdict, replace
+import math
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,8 +213,9 @@ def test_a_changed_population_survives_its_own_json() -> None:
         ('{"name": "x", "sex_shares": {"femal": 1.0}}', "'femal'"),
         ('{"name": "x", "work_shares": {"nurse": 1.0}}', "'nurse'"),
         ('{"name": "x", "work_shares": {"night": 0.4}}', "sums to 1"),
-        ('{"name": "x", "activity_factor": Infinity}', "inf is not finite"),
-        ('{"name": "x", "off_wrist_factor": NaN}', "nan is not finite"),
+        ('{"name": "x", "activity_factor": Infinity}', "inf is not in [0.05, 10]"),
+        ('{"name": "x", "off_wrist_factor": NaN}', "nan is not in [0, 20]"),
+        ('{"name": "x", "exercise_factor": 1e10}', "10000000000.0 is not in [0, 10]"),
         pytest.param('{"name": "x", "age_shift_years": 1' + 400 * "0" + "}", "is not a number", id="huge"),
         ('{"name": " "}', "' '"),
         ('{"name": "a\\nb"}', "cannot be printed"),
@@ -265,3 +268,12 @@ def test_people_less_attached_to_their_watch_wear_it_less_in_every_way() -> None
     assert all(b.worn_nights <= a.worn_nights for a, b in zip(keen, slack, strict=True))
     assert np.mean([b.worn_nights for b in slack]) < 0.9 * np.mean([a.worn_nights for a in keen])
     assert all(b.resting_hr_bpm == a.resting_hr_bpm for a, b in zip(keen, slack, strict=True))
+
+
+def test_every_number_of_a_population_has_bounds() -> None:
+    """A new shift without them would let a slip of the keyboard through."""
+    for name in (f.name for f in fields(Population) if f.type is float):
+        for far in (-1e9, 1e9, math.nan):
+            change: dict[str, Any] = {name: far}
+            with pytest.raises(ValueError, match=rf"Population\.{name}=.* is not in \["):
+                replace(LSM1, **change)
