@@ -48,6 +48,29 @@ def test_gap_errors_against_a_slow_fill(inside: bool, gap: int) -> None:
             np.testing.assert_allclose(found["nearest"][i, k], nearest - truth, atol=1e-6)
 
 
+@pytest.mark.parametrize("gap", [10, 60, 120])
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_trails_is_known_to_no_rule(inside: bool, gap: int) -> None:
+    """Held minutes show neither the far side of a gap nor the mean of the rest; by pandas, on what is known."""
+    random = stream(5, "trailing")
+    windows = random.normal(size=(6, 2, 300)).astype(np.float32)
+    last = random.integers(140, 300, size=(6, 2))
+    windows[np.arange(300) > last[:, :, None]] = np.nan
+    held = filled(windows)
+    starts = gap_places(6, gap, 300, 0) if inside else np.full(6, 300 - gap)
+    found = gap_errors(held, starts, gap, last)
+    for i in range(6):
+        for k in range(2):
+            hidden = np.arange(starts[i], starts[i] + gap)
+            series = pd.Series(windows[i, k].astype(np.float64))
+            series[hidden] = np.nan
+            truth = held[i, k, hidden]
+            scored = hidden <= last[i, k]
+            np.testing.assert_allclose(found["mean"][i, k], series.mean() - truth, atol=1e-5)
+            linear = series.interpolate().bfill().to_numpy()[hidden]
+            np.testing.assert_allclose((found["linear"][i, k] - (linear - truth))[scored], 0, atol=1e-5)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.floats(0, 1))
 def test_filling_is_what_pandas_interpolates(seed: int, minutes: int, missing: float) -> None:
@@ -117,28 +140,32 @@ def test_the_fingerprint_knows_smooth_from_rough() -> None:
 
 
 def test_readings_count_what_they_say() -> None:
-    """No minute after a signal's last value, or all, or the last minute alone; by hand."""
+    """No minute after a signal's last value, nor zeros for one that is lacking; or all; or the last minute; by hand."""
     windows = stream(8, "readings").normal(size=(60, len(SIGNALS), 300)).astype(np.float32)
     windows[:, 3, 280:] = np.nan
     windows[:, 4, 295:] = np.nan
+    windows[:20, 5] = np.nan
     scores = GapScores.of_windows(windows)
     z = scores.windows
     error = z[:, :, 289:290] - z[:, :, 290:]
-    text, held, horizon = (scores.of(10, "nearest", inside=False, reading=name) for name in READINGS)
+    unscored, lacking, held, horizon = (scores.of(10, "nearest", inside=False, reading=name) for name in READINGS)
     np.testing.assert_allclose(held[1], (error**2).sum(axis=2), rtol=1e-5)
     assert (held[2] == 10).all()
     np.testing.assert_allclose(horizon[0], np.abs(error[:, :, -1]), rtol=1e-5)
     assert (horizon[2] == 1).all()
-    assert (text[:, :, 3] == 0).all()
-    assert (text[2, :, 4] == 5).all()
-    np.testing.assert_allclose(text[1, :, 4], (error[:, 4, :5] ** 2).sum(axis=1), rtol=1e-5)
-    np.testing.assert_allclose(np.delete(text, [3, 4], axis=2), np.delete(held, [3, 4], axis=2), rtol=1e-5)
-    assert (scores.of(10, "nearest", inside=False) == text).all()
+    assert (unscored[:, :, 3] == 0).all()
+    assert (unscored[2, :, 4] == 5).all()
+    np.testing.assert_allclose(unscored[1, :, 4], (error[:, 4, :5] ** 2).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(np.delete(unscored, [3, 4], axis=2), np.delete(held, [3, 4], axis=2), rtol=1e-5)
+    assert (unscored[2, :20, 5] == 10).all()
+    assert (lacking[:, :20, 5] == 0).all()
+    np.testing.assert_array_equal(lacking[:, 20:], unscored[:, 20:])
+    assert (scores.of(10, "nearest", inside=False) == unscored).all()
     table = table_of(windows, np.arange(60) % 20, rs.resampled_people(20))
     assert table is not None
     found = table.errors["extrapolation"]["nearest"]["mse"]["10"].simulated
-    assert found == pytest.approx(text[1].sum() / text[2].sum(), rel=1e-5)  # each cell as much as any other
-    assert set(table.readings) == {"held", "horizon"}
+    assert found == pytest.approx(unscored[1].sum() / unscored[2].sum(), rel=1e-5)  # each cell as much as any other
+    assert set(table.readings) == {"lacking", "held", "horizon"}
     for name, reading in table.readings.items():
         assert 0 <= reading.within <= 80
         assert reading.errors["interpolation"]["linear"]["mse"]["30"] > 0
@@ -171,7 +198,7 @@ def random_windows() -> tuple[np.ndarray, np.ndarray]:
 def test_nearest_errs_alike_inside_and_at_the_end(random_windows: tuple[np.ndarray, np.ndarray], minutes: int) -> None:
     """Held and counted whole, inside twice the gap, at random times: the mean change over the same distances.
 
-    Without the minutes that have no truth the end errs more, as the paper's does.
+    Without the minutes that have no value of their own the end errs more, as the paper's does.
     """
     windows, person = random_windows
     scores = GapScores.of_windows(windows)
@@ -185,7 +212,7 @@ def test_nearest_errs_alike_inside_and_at_the_end(random_windows: tuple[np.ndarr
     error = (end - inside).std() / np.sqrt(len(end))
     assert abs((end - inside).mean()) < 3 * error
     assert inside.mean() == pytest.approx(moved, rel=0.15)
-    assert errors(minutes, "text", inside=False).mean() > 1.1 * errors(2 * minutes, "text", inside=True).mean()
+    assert errors(minutes, "unscored", inside=False).mean() > 1.1 * errors(2 * minutes, "unscored", inside=True).mean()
 
 
 def test_windows_are_those_of_lowest_rank_and_reach_over_midnight(planted_recordings: list[Recording]) -> None:

@@ -3,24 +3,24 @@
 Narayanswamy, Liu et al., arXiv:2410.13638, as the text has it:
 
 * section 3.2: ten windows a person, at random times; none is left out for what it lacks. Here: any with some data.
-* section 3.1: all signals z-scored over the set; then "missing data between valid data points was linearly
-  interpolated, and leading missing minutes were backfilled". Nothing is filled after a signal's last value, so those
-  minutes have no truth, and a gap blanked there is scored without them.
+* section 3.1: all signals z-scored over the set; then, "as the masked autoencoder cannot process missing data, we
+  imputed minutes that had missing values": "missing data between valid data points was linearly interpolated, and
+  leading missing minutes were backfilled". What trails after a signal's last value is not mentioned.
 * appendix F.2: a gap blanked in all signals is filled by the mean of what the window has, the nearest value, or a
   straight line, which without a far side is the nearest value; "in the rare cases where the sensor feature is
   completely missing, the feature values are replaced with zeros". Its truth then is 0 too, as the model saw it.
 
-Not told: where an interpolation gap lies (here: at random, a minute or more from either end) and whether minutes that
-were filled count (here: they do). An error is a mean over all cells that count. Signals that no window of a set has,
-as with other devices, are left out.
+Not told: where an interpolation gap lies (here: at random, a minute or more from either end), whether minutes that
+were filled count (here: they do), and what was done with those that trail. An error is a mean over all cells that
+count. Signals that no window of a set has, as with other devices, are left out.
 
-Could what trails have been held at the last value, as ``pandas.interpolate`` does, and counted? The paper's numbers
-say no. Write D(l) for the mean of (x(t + l) - x(t))^2. Inside a gap of 2 T minutes the nearest value is 1 to T minutes
-away on either side, at the end of a window it is 1 to T minutes away from a gap of T. So for windows at random times,
-with every minute scored, "nearest" errs by the mean of D(1), ..., D(T) in both, whatever the signals are. In the table
-those at the end are 1.2 to 1.4 times those inside, and no curve D meets both within 16 %. Where the minutes without a
-truth do not count, windows end with the signals that are moving just then, and the two differ as they should.
-``READINGS`` keeps both, and one more.
+Were trailing minutes held at the last value, as ``pandas.interpolate`` does, and scored? The paper's numbers say no.
+Write D(l) for the mean of (x(t + l) - x(t))^2. Inside a gap of 2 T minutes the nearest value is 1 to T minutes away on
+either side, at the end of a window it is 1 to T minutes away from a gap of T. So for windows at random times, with
+every minute scored, "nearest" errs by the mean of D(1), ..., D(T) in both, whatever the signals are. In the table those
+at the end are 1.2 to 1.4 times those inside, and no curve D meets both within 16 %. Where minutes without a value of
+their own are not scored, windows end with the signals that are moving just then, and the two may differ. That they were
+not is inferred from the table, not read; ``READINGS`` keeps the other ways beside it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,9 +40,10 @@ WINDOWS_EACH: Final = 10  # section 3.2
 METHODS: Final = ("mean", "nearest", "linear")
 METRICS: Final = ("mae", "mse")
 READINGS: Final = {
-    "text": "minutes after a signal's last value in the window do not count, since section 3.1 fills none after it",
-    "held": "minutes after it hold that value, and count",
-    "horizon": "as held; at the end of a window, the gap's last minute alone counts",
+    "unscored": "minutes after a signal's last value in the window are neither known nor scored",
+    "lacking": "as unscored; nor is a signal scored, as zeros, in a window that lacks it",
+    "held": "minutes after it hold that value, and are scored",
+    "horizon": "as held; at the end of a window, the gap's last minute alone is scored",
 }
 """What the paper's errors may be of; the first is the one that norms are held against."""
 READING: Final = next(iter(READINGS))
@@ -154,27 +155,38 @@ def gap_places(n: int, gap: int, minutes: int, place: int) -> NDArray[np.int64]:
     return stream(0, "realism", "gap", gap, n, place).integers(1, minutes - gap, n)
 
 
-def gap_errors(windows: Windows, start: NDArray[np.int64], gap: int) -> dict[str, Windows]:
+def gap_errors(
+    windows: Windows, start: NDArray[np.int64], gap: int, last: NDArray[np.int64] | None = None
+) -> dict[str, Windows]:
     """What each rule of ``METHODS`` puts into a blanked gap, less what was there.
 
     Args:
-        windows: [n, signals, minutes].
+        windows: [n, signals, minutes], minutes after the last value holding it.
         start: [n], the first minute blanked in each; a gap that reaches the end has no far side.
         gap: Minutes blanked, the same for all signals of a window.
+        last: [n, signals], the last minute that may be known; None: all may.
 
     Returns:
         [n, signals, gap] by rule: "mean" of the rest of the window, "nearest" value, "linear" between both sides.
     """
-    n, _, minutes = windows.shape
-    hidden = np.empty((n, windows.shape[1], gap), dtype=np.float32)
-    before, after = (np.empty((n, windows.shape[1], 1), dtype=np.float32) for _ in range(2))
+    n, signals, minutes = windows.shape
+    if last is None:
+        last = np.full((n, signals), minutes - 1)
+    hidden = np.empty((n, signals, gap), dtype=np.float32)
+    before, after = (np.empty((n, signals, 1), dtype=np.float32) for _ in range(2))
     for at in np.unique(start):
         rows = start == at
         hidden[rows] = windows[rows, :, at : at + gap]
         before[rows] = windows[rows, :, at - 1 : at]
-        after[rows] = windows[rows, :, at + gap : at + gap + 1] if at + gap < minutes else before[rows]
+        after[rows] = windows[rows, :, min(at + gap, minutes - 1)][:, :, None]
+    end = start[:, None] + gap
+    after = np.where((end <= last)[:, :, None], after, before)
     place = ((np.arange(gap) + 1) / (gap + 1)).astype(np.float32)
-    level = (windows.sum(axis=2) - hidden.sum(axis=2))[:, :, None] / np.float32(minutes - gap)
+    unknown = minutes - 1 - last - np.clip(end - np.maximum(start[:, None], last + 1), 0, gap)  # outside the gap
+    trailing = np.take_along_axis(windows, last[:, :, None], axis=2)[:, :, 0] * unknown
+    known = minutes - gap - unknown
+    level = (windows.sum(axis=2) - hidden.sum(axis=2) - trailing) / np.maximum(known, 1)
+    level = np.where(known > 0, level, 0).astype(np.float32)[:, :, None]
     return {
         "mean": level - hidden,
         "nearest": np.where(place <= 0.5, before, after) - hidden,
@@ -203,16 +215,19 @@ class GapScores:
     Attributes:
         windows: As ``standardised_windows`` gives them.
         last: [n, signals], as ``last_minutes`` gives them for the windows before they were filled.
+        lacks: bool [n, signals], True where a window has no value of a signal.
     """
 
     windows: Windows
     last: NDArray[np.int64]
+    lacks: NDArray[np.bool_]
     _known: dict[tuple[int, bool], dict[tuple[str, str], NDArray[np.float64]]] = field(default_factory=dict, init=False)
 
     @classmethod
     def of_windows(cls, windows: Windows) -> "GapScores":
         """Of windows as they were cut, NaN where missing."""
-        return cls(standardised_windows(windows), last_minutes(windows))
+        lacks = np.asarray(np.isnan(windows).all(axis=2))
+        return cls(standardised_windows(windows), last_minutes(windows), lacks)
 
     def of(self, gap: int, method: str, *, inside: bool, reading: str = READING) -> NDArray[np.float64]:
         """Sums of a rule's absolute and squared errors, and how many minutes they are of, by window and signal.
@@ -244,12 +259,16 @@ class GapScores:
             order = np.argsort(start, kind="stable")  # windows blanked at the same place are worked on together
             for i in range(0, n, _AT_ONCE):
                 rows = order[i : i + _AT_ONCE]
-                told = (start[rows, None] + np.arange(gap))[:, None, :] <= self.last[rows][:, :, None]
+                last = self.last[rows]
+                told = (start[rows, None] + np.arange(gap))[:, None, :] <= last[:, :, None]
+                for method, errors in gap_errors(self.windows[rows], start[rows], gap, last).items():
+                    sums[method, "unscored"][:, rows] += _added(np.where(told, errors, 0), told.sum(axis=2))
                 for method, errors in gap_errors(self.windows[rows], start[rows], gap).items():
-                    sums[method, "text"][:, rows] += _added(np.where(told, errors, 0), told.sum(axis=2))
                     sums[method, "held"][:, rows] += _added(errors)
                     sums[method, "horizon"][:, rows] += _added(errors if inside else errors[:, :, -1:])
-        nowhere = np.isnan(self.windows).all(axis=(0, 2))
+        for method in METHODS:
+            sums[method, "lacking"] = np.where(self.lacks, 0, sums[method, "unscored"])
+        nowhere = self.lacks.all(axis=0)
         for table in sums.values():
             table[:, :, nowhere] = 0
         return sums
