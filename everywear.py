@@ -476,13 +476,17 @@ class Train(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Job):
-    """Score a model and the simple methods on a dataset's people.
+    """Score models and the simple methods on a dataset's people.
 
     Example: everywear evaluate runs/demo/model data/fitabase --run runs/demo
 
     Attributes:
         model: Model folder.
-        data: Dataset folder. People whom the model was trained on are left out.
+        data: Dataset folder. People whom a model was trained on are left out.
+        beside: Further model folders, such as LSM-1 beside AIM: the same windows, as long as the shortest, and the
+            same gaps, scored in the first model's z-scores. Rows have the folders' names.
+        imputers: Further methods of the first kind of tasks, comma-separated: mice (chained equations, fitted on all
+            windows as they are left), mice_alone (on each window, as LSM-1's), knn.
         tasks: Comma-separated: random_imputation, temporal_interpolation, temporal_extrapolation, sensor_imputation
             (those by default); exercise, activity, activity20, sex, age, mood, hypertension, anxiety, age_years, bmi.
         windows_per_person: Scored windows of each person; of conditions, age in years and BMI.
@@ -496,7 +500,9 @@ class Evaluate(Job):
 
     model: Positional[Path]
     data: Positional[Path]
+    beside: tuple[Path, ...] = ()
     tasks: str = ""
+    imputers: str = ""
     windows_per_person: int = 8
     run: Path | None = None
     methods: str = "linear_probe,logistic_regression,random_forest,gradient_boosting"
@@ -505,7 +511,8 @@ class Evaluate(Job):
 
     def do(self) -> Result:
         """Do the job."""
-        from model.evaluation.generative import KINDS, evaluate, tasks
+        from model.evaluation.generative import KINDS, Contender, evaluate, tasks
+        from model.evaluation.imputers import BY_MINUTE
         from model.evaluation.labels import TASKS
         from model.evaluation.probes import METHODS
         from model.training import load_model
@@ -516,28 +523,32 @@ class Evaluate(Job):
         kinds, labelled = [name for name in names if name in KINDS], [name for name in names if name in TASKS]
         at_least_one(windows_per_person=self.windows_per_person)
         methods, shots = names_in("method", self.methods, METHODS), _counts("shots", self.shots)
+        imputers = names_in("imputer", self.imputers, BY_MINUTE) if self.imputers else []
         if labelled and self.run is not None:
             raise UsageError(f"task {labelled[0]!r} is not part of a run's report; leave --run out")
+        if labelled and self.beside:
+            raise UsageError(f"task {labelled[0]!r} is asked of one model at a time; leave --beside out")
+        loaded = self._models()
         model, normaliser = load_model(self.model)
-        models = {"model": model} if self.run is None else self._of_run(self.run)
-        lengths = {name: other.architecture.window_minutes for name, other in models.items()}
-        if len(set(lengths.values())) > 1:
-            raise UsageError(f"models of different windows cannot share a table: {lengths} minutes")
         everybody = open_dataset(self.data)
-        dataset = strangers(everybody, self.model)
+        dataset = everybody
+        for folder in (self.model, *self.beside):
+            dataset = strangers(dataset, folder)
         result: dict[str, Any] = {"rows": [], "people": len(dataset.people)}
         started = time.monotonic()
         if kinds:
             chosen = tasks(kinds)
+            days = Days.load(dataset, normaliser)
             with progress_bar("tasks", len(chosen)) as bar:
                 done = iter(range(len(chosen)))
                 rows = evaluate(
-                    models,
-                    Days.load(dataset, normaliser),
-                    minutes=model.architecture.window_minutes,
+                    {name: Contender.of(net, own, dataset, normaliser, days) for name, (net, own) in loaded.items()},
+                    days,
+                    minutes=min(net.architecture.window_minutes for net, _ in loaded.values()),
                     windows_per_person=self.windows_per_person,
                     seed=self.seed,
                     chosen=chosen,
+                    imputers={name: BY_MINUTE[name](self.seed) for name in imputers},
                     progress=lambda task: bar(next(done), task),
                 )
             result["rows"] += [row.as_json() for row in rows]
@@ -592,14 +603,36 @@ class Evaluate(Job):
                 progress=lambda task: bar(next(done), task),
             )
 
-    def _of_run(self, run: Path) -> dict[str, Any]:
+    def _models(self) -> dict[str, Any]:
+        """Models and their constants by the name of their rows.
+
+        Raises:
+            UsageError: If two have a name, or those of a run have different windows.
+        """
+        from model.training import load_model
+
+        if self.run is not None and self.beside:
+            raise UsageError("--run has models of its own; leave --beside or --run out")
+        folders = {"model": self.model} if self.run is None else self._of_run(self.run)
+        if self.beside:
+            every = (self.model, *self.beside)
+            folders = {folder.resolve().name: folder for folder in every}
+            if len(folders) < len(every):
+                names = ", ".join(folder.resolve().name for folder in every)
+                raise UsageError(f"models named {names}: expected folders of different names")
+        loaded = {name: load_model(folder) for name, folder in folders.items()}
+        lengths = {name: network.architecture.window_minutes for name, (network, _) in loaded.items()}
+        if self.run is not None and len(set(lengths.values())) > 1:
+            raise UsageError(f"models of different windows cannot share a run's table: {lengths} minutes")
+        return loaded
+
+    def _of_run(self, run: Path) -> dict[str, Path]:
         """A finished run's two models, and the model asked for if it is neither.
 
         Raises:
             DataError: If the run is not finished, or has rows of a dataset of this name.
         """
         from federated.study.findings import findings
-        from model.training import load_model
 
         name = self.data.resolve().name
         if name in findings(run).tables:
@@ -607,7 +640,7 @@ class Evaluate(Job):
         folders = {"federated": run / "model", "public only": run / "public" / "model"}
         if self.model.resolve() not in {folder.resolve() for folder in folders.values()}:
             folders["model"] = self.model
-        return {name: load_model(folder)[0] for name, folder in folders.items()}
+        return folders
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,6 +115,33 @@ def test_training_takes_the_papers_options(people: Path, tmp_path: Path, capsys:
     assert "model" in {row["method"] for row in rows}
 
 
+def test_models_of_different_windows_share_a_table(people: Path, tmp_path: Path, capsys: Said) -> None:
+    """LSM-1 beside a model of days, trained on other people and so in other z-scores; the rest says why not."""
+    day, hours, others = tmp_path / "day", tmp_path / "hours", str(tmp_path / "others")
+    result(capsys, "simulate", "--people", "4", "--days", "2", "--seed", "5", "--out", others)
+    quick = ["--steps", "2", "--batch-windows", "4"]
+    result(capsys, "train", str(people), "--out", str(day), "--patch", "10x5", *quick)
+    result(capsys, "train", others, "--out", str(hours), "--size", "lsm1-tiny", *quick)
+    held = str(tmp_path / "held")
+    result(capsys, "simulate", "--people", "4", "--days", "2", "--seed", "6", "--out", held)
+    command = ["evaluate", str(day), held, "--beside", str(hours), "--windows-per-person", "2"]
+    asked = ["--tasks", "sensor_imputation", "--imputers", "mice"]
+    rows = result(capsys, *command, *asked)["rows"]
+    assert isinstance(rows, list)
+    for horizon in (10, 120):
+        found = [row for row in rows if row["horizon"] == horizon and row["signal"] == "all"]
+        assert {"day", "hours", "mice", "diurnal"} <= {row["method"] for row in found}
+        assert len({row["n"] for row in found}) == 1
+    for more, told in (
+        (["--beside", str(day)], "models named day, day: expected folders of different names"),
+        (["--tasks", "mood"], "task 'mood' is asked of one model at a time; leave --beside out"),
+        (["--run", str(tmp_path)], "--run has models of its own; leave --beside or --run out"),
+        (["--imputers", "guess"], "imputer 'guess' is unknown"),
+    ):
+        assert everywear.main([*command, *more]) == 2
+        assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("method", ["simclr", "dino", "msn"])
 def test_encoders_are_trained_on_pairs(method: str, people: Path, tmp_path: Path, capsys: Said) -> None:
     model = str(tmp_path / method)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -11,12 +12,24 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from model.autoencoder import LSM1, Architecture, MaskedAutoencoder
 from model.evaluation.baselines import FILLS, diurnal, usual_course
-from model.evaluation.generative import Task, _hide_patches, evaluate, hide, reconstruct, sample_windows, tasks
+from model.evaluation.generative import (
+    Contender,
+    Row,
+    Task,
+    _hide_patches,
+    evaluate,
+    hide,
+    reconstruct,
+    sample_windows,
+    table,
+    tasks,
+)
+from model.evaluation.imputers import BY_MINUTE
 from model.evaluation.metrics import errors
 from model.masking import Grid
-from model.windows import Days
+from model.windows import Batch, Days, Normaliser
 from simulator.randomness import stream
-from simulator.recording import DataError
+from simulator.recording import DataError, Recording
 from simulator.signals import INDEX, N_SIGNALS, NAMES, SIGNALS
 from tests.conftest import wavy_days
 from tests.strategies import seeds
@@ -203,6 +216,90 @@ def test_lsm1_is_asked_fairly(kind: str) -> None:
         assert (by_patch[:, :, 0].sum(axis=(1, 2)) == 144).all()  # 80 % of 180
         gap = np.repeat(places.reshape(-1, 26, 30), 10, axis=2)
         assert cells["lsm1"] == (gap & observed).sum()
+
+
+def overall(rows: list[Row]) -> dict[str, Row]:
+    return {row.method: row for row in rows if row.signal == "all"}
+
+
+def test_a_model_of_longer_windows_gets_the_window_alone_at_its_time_of_day() -> None:
+    """The rest of the day is a gap to it, and its answer is that of its own window with the cells in their place."""
+    shape = replace(SHAPE, window_minutes=1440)
+    model, days = MaskedAutoencoder(shape, 3), wavy_days(2)
+    windows = np.array([[0, 200], [1, 1140]])
+    hidden = hide(Task("temporal_interpolation", 60), GRID, np.ones((2, 26, 300), bool), stream(0))
+    filled = reconstruct(model, days, windows, hidden)
+    gap = np.repeat(hidden.reshape(2, 26, 30), 10, axis=2)
+    for i, (day, start) in enumerate(windows):
+        span = slice(start, start + 300)
+        values, observed = np.zeros((26, 1440), np.float32), np.zeros((26, 1440), bool)
+        values[:, span], observed[:, span] = days.values[day, :, span], days.observed[day, :, span]
+        places = np.zeros((26, 144), bool)
+        places[:, start // 10 : start // 10 + 30] = hidden[i].reshape(26, 30)
+        parts = (values, observed, np.array(0), places.ravel())
+        with torch.no_grad():
+            expected = model.reconstruct(Batch(*(torch.from_numpy(np.asarray(part))[None] for part in parts)))
+        np.testing.assert_allclose(filled[i][gap[i]], expected[0, :, span].numpy()[gap[i]], atol=1e-5)
+    outside = Days(days.values.copy(), days.observed, days.person, days.date_index)
+    outside.values[0, :, :200] += 3
+    outside.values[0, :, 500:] -= 3
+    np.testing.assert_array_equal(reconstruct(model, outside, windows[:1], hidden[:1]), filled[:1])
+
+
+def test_lsm1_and_a_model_of_days_share_a_table() -> None:
+    days = wavy_days(4, 2)
+    models = {
+        "aim": MaskedAutoencoder(replace(SHAPE, window_minutes=1440, patch_signals=6), 0),
+        "lsm1": MaskedAutoencoder(replace(SHAPE, **LSM1), 0),
+    }
+    chosen = tasks(["random_imputation", "temporal_extrapolation"], [60])
+    rows = evaluate(models, days, minutes=300, windows_per_person=2, seed=0, chosen=chosen)
+    for task in chosen:
+        found = overall([row for row in rows if row.task == task.kind])
+        assert {"aim", "lsm1"} <= set(found)
+        assert len({row.n for row in found.values()}) == 1
+    assert [name for name in table(rows).splitlines()[0].split() if name in models] == ["aim", "lsm1"]
+    with pytest.raises(ValueError, match="lsm1 sees 300 minutes, fewer than minutes=600"):
+        evaluate(models, days, minutes=600, windows_per_person=2, seed=0, chosen=chosen)
+
+
+def test_models_of_other_z_scores_are_scored_in_the_table_s(planted_recordings: list[Recording]) -> None:
+    """A model that says the window's mean scores as "mean" does, whatever its own constants; so does one that is
+    given constants that differ in scale and level from the table's.
+    """
+    shape = replace(SHAPE, anchor_minutes=(1e6,), patch_minutes=10)
+    network = MaskedAutoencoder(shape, 0)
+    torch.nn.init.zeros_(network.head.weight)  # what is left is the anchor: the mean of what is seen
+    normaliser = Normaliser.fit(planted_recordings)
+    other = Normaliser(tuple(m + 0.3 * s for m, s in zip(normaliser.mean, normaliser.sd, strict=True)), normaliser.sd)
+    other = replace(other, sd=tuple(1.7 * s for s in other.sd), clip_z=1e3)
+    normaliser = replace(normaliser, clip_z=1e3)
+    days = Days.load(planted_recordings, normaliser)
+    models = {
+        name: Contender.of(network, own, planted_recordings, normaliser, days)
+        for name, own in (("own", normaliser), ("other", other))
+    }
+    assert models["own"].days is days
+    chosen = tasks(["temporal_interpolation"], [60])
+    rows = evaluate(models, days, minutes=300, windows_per_person=2, seed=0, chosen=chosen)
+    mse = {(row.method, row.signal): row.mse for row in rows}
+    for signal in (*NAMES, "all"):
+        if ("mean", signal) in mse:
+            for name in models:
+                assert mse[name, signal] == pytest.approx(mse["mean", signal], rel=1e-3, abs=1e-6)
+
+
+def test_chained_equations_tell_a_sensor_from_the_others_and_a_lost_minute_from_nothing() -> None:
+    """Where only a sensor is hidden, signals that go with it tell it; where all are, a window alone has its mean."""
+    days = wavy_days(4)  # two waves beneath 26 signals: five others tell each
+    imputers = {name: BY_MINUTE[name](1) for name in ("mice", "mice_alone")}
+    args = {"minutes": 300, "windows_per_person": 1, "seed": 0, "imputers": imputers}
+    sensor = overall(evaluate({}, days, chosen=[Task("sensor_imputation", 120)], **args))  # type: ignore[arg-type]
+    for name in imputers:
+        assert sensor[name].mse < 0.4 * sensor["mean"].mse
+        assert sensor[name].n == sensor["mean"].n
+    whole = overall(evaluate({}, days, chosen=[Task("temporal_interpolation", 60)], **args))  # type: ignore[arg-type]
+    assert whole["mice_alone"].mse == pytest.approx(whole["mean"].mse, rel=0.1)
 
 
 def test_one_person_has_no_interval() -> None:

@@ -2,6 +2,10 @@
 
 A task hides places of held-out windows; a method fills them; the score counts cells that were observed and hidden,
 nothing else, in z units, people disjoint from those trained on.
+
+Models of different kinds share a table: all get the same windows and gaps and are scored in the same z units. A model
+that was trained in other z-scores answers in its own (``Contender``); one that sees more minutes than the window gets
+the window alone, at its time of day, in a window of its own that is empty around it. So every method knows the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +18,13 @@ from numpy.typing import NDArray
 
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.baselines import FILLS, Values, diurnal, usual_course
+from model.evaluation.imputers import BY_MINUTE, ByMinute
 from model.evaluation.metrics import Errors, errors, pair
 from model.masking import Grid, Places, random_places, stretch
-from model.windows import Days
+from model.windows import WINDOW_STRIDE_MINUTES, Days, Normaliser
 from simulator.randomness import stream
-from simulator.recording import DataError
-from simulator.signals import N_SIGNALS, NAMES, SIGNALS
+from simulator.recording import DataError, Recording
+from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES, SIGNALS
 
 Kind = Literal["random_imputation", "temporal_interpolation", "temporal_extrapolation", "sensor_imputation"]
 KINDS: Final[tuple[Kind, ...]] = (
@@ -77,6 +82,37 @@ class Row:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Contender:
+    """A model whose z-scores may be others than the table's.
+
+    Attributes:
+        network: The model.
+        days: The table's days in the model's z-scores.
+        own: The model's constants.
+        table: The table's.
+    """
+
+    network: MaskedAutoencoder
+    days: Days
+    own: Normaliser
+    table: Normaliser
+
+    @classmethod
+    def of(
+        cls, network: MaskedAutoencoder, own: Normaliser, recordings: Iterable[Recording], table: Normaliser, days: Days
+    ) -> "Contender":
+        """``days`` are ``recordings`` in the table's z-scores; they are read again if the model has others."""
+        return cls(network, days if own == table else Days.load(recordings, own), own, table)
+
+    def reconstruct(self, windows: NDArray[np.int64], hidden: Places) -> Values:
+        """``reconstruct``, in the table's z-scores."""
+        filled = reconstruct(self.network, self.days, windows, hidden)
+        if self.own == self.table:
+            return filled
+        return self.table.apply(self.own.invert(filled), np.ones(filled.shape, dtype=np.bool_))
+
+
 def tasks(kinds: Sequence[str] = KINDS, horizons: Sequence[int] = HORIZONS_MINUTES) -> list[Task]:
     """All tasks of these kinds; each but random imputation at every horizon.
 
@@ -92,24 +128,26 @@ def tasks(kinds: Sequence[str] = KINDS, horizons: Sequence[int] = HORIZONS_MINUT
 
 
 def evaluate(
-    models: Mapping[str, MaskedAutoencoder],
+    models: Mapping[str, MaskedAutoencoder | Contender],
     days: Days,
     *,
     minutes: int,
     windows_per_person: int,
     seed: int,
     chosen: Sequence[Task] | None = None,
+    imputers: Mapping[str, ByMinute] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Score models and the simple methods on the same windows and the same gaps.
 
     Args:
-        models: By the name they get in the table; may be empty.
-        days: People not trained on, normalised with the models' constants.
-        minutes: Window length, that of the models.
+        models: By the name they get in the table; may be empty. A bare network has the table's z-scores.
+        days: People not trained on, in the table's z-scores.
+        minutes: Window length; no model's may be shorter.
         windows_per_person: Windows drawn of each person.
         seed: Seed of windows and gaps.
         chosen: Tasks; all by default.
+        imputers: Further methods, by name; each is fitted for every task on what that leaves of all windows.
         progress: Told each task's name.
 
     Returns:
@@ -117,7 +155,12 @@ def evaluate(
 
     Raises:
         DataError: If nobody has a usable window.
+        ValueError: If a model's window is shorter than ``minutes``.
     """
+    networks = [model.network if isinstance(model, Contender) else model for model in models.values()]
+    for name, network in zip(models, networks, strict=True):
+        if network.architecture.window_minutes < minutes:
+            raise ValueError(f"{name} sees {network.architecture.window_minutes} minutes, fewer than {minutes=}")
     windows = sample_windows(days, minutes, windows_per_person, seed)
     values, observed = days.cut(windows, minutes)
     person = [days.person[day] for day in windows[:, 0]]
@@ -131,12 +174,15 @@ def evaluate(
             progress(f"{task.kind} {task.horizon or ''}".strip())
         rng = stream(seed, "gaps", task.kind, task.horizon or 0)
         random = task.horizon is None
-        hidden = _hide_patches(models.values(), grid, len(windows), rng) if random else hide(task, grid, observed, rng)
+        hidden = _hide_patches(networks, grid, len(windows), rng) if random else hide(task, grid, observed, rng)
         gap = np.repeat(hidden.reshape(-1, grid.rows, grid.columns), 10, axis=2)
+        known, asked = observed & ~gap, observed & gap
         by_method = {
-            method: errors(values, filled, gap & observed, person)
-            for method, filled in _fill(models, days, windows, hidden, values, observed & ~gap, usual)
+            method: errors(values, filled, asked, person)
+            for method, filled in _fill(models, days, windows, hidden, values, known, usual)
         }
+        for method, imputer in (imputers or {}).items():
+            by_method[method] = errors(values, imputer.fill(values, known, asked, windows[:, 1]), asked, person)
         rows += _rows(task, by_method, seed)
     return rows
 
@@ -145,14 +191,15 @@ def table(rows: Sequence[Row]) -> str:
     """Mean squared errors over all signals as text: a line a task and horizon, a column a method."""
     overall = {(row.task, row.horizon, row.method): row for row in rows if row.signal == "all"}
     methods = list(dict.fromkeys(row.method for row in rows))
-    methods.sort(key=lambda method: method in FILLS or method == "diurnal")  # models first
+    methods.sort(key=lambda method: method in FILLS or method == "diurnal" or method in BY_MINUTE)  # models first
+    width = max(12, *(len(method) + 2 for method in methods))
     lines = [
-        f"{'mean squared error, z':<32}" + "".join(f"{method:>12}" for method in methods) + f"{'saved (95 %)':>24}"
+        f"{'mean squared error, z':<32}" + "".join(f"{method:>{width}}" for method in methods) + f"{'saved (95 %)':>24}"
     ]
     for task, horizon in dict.fromkeys((row.task, row.horizon) for row in rows):
         name = task.replace("_", " ") + (f", {horizon} min" if horizon else "")
         found = [overall.get((task, horizon, method)) for method in methods]
-        line = f"{name:<32}" + "".join(f"{row.mse:12.3f}" if row else f"{'-':>12}" for row in found)
+        line = f"{name:<32}" + "".join(f"{row.mse:{width}.3f}" if row else f"{'-':>{width}}" for row in found)
         first = found[0]
         if first is not None and first.saving is not None:
             low, high = (f"{100 * bound:.0f}" for bound in first.saving_interval or (np.nan, np.nan))
@@ -200,8 +247,12 @@ def _hide_patches(models: Iterable[MaskedAutoencoder], grid: Grid, n: int, rng: 
     largest = max(models, key=lambda model: model.architecture.cells, default=None)
     if largest is None or largest.architecture.cells <= 10:
         return random_places(RANDOM_SHARE, grid, n, rng)
-    places = torch.from_numpy(random_places(RANDOM_SHARE, largest.architecture.grid, n, rng))
-    cells = largest.hidden_cells(places.to(next(largest.parameters()).device)).cpu()
+    a, minutes = largest.architecture, grid.columns * 10
+    columns = -(-minutes // a.patch_minutes)
+    within = random_places(RANDOM_SHARE, Grid(rows=a.grid.rows, columns=columns), n, rng)
+    places = torch.zeros(n, a.grid.rows, a.grid.columns, dtype=torch.bool)
+    places[..., :columns] = torch.from_numpy(within.reshape(n, a.grid.rows, columns))
+    cells = largest.hidden_cells(places.flatten(1).to(next(largest.parameters()).device)).cpu()[..., :minutes]
     hidden: Places = torch.unflatten(cells, -1, (grid.columns, 10)).any(-1).flatten(1).numpy()
     return hidden
 
@@ -217,7 +268,7 @@ def _one_sensor(observed: NDArray[np.bool_], rng: np.random.Generator) -> NDArra
 
 
 def _fill(
-    models: Mapping[str, MaskedAutoencoder],
+    models: Mapping[str, MaskedAutoencoder | Contender],
     days: Days,
     windows: NDArray[np.int64],
     hidden: Places,
@@ -230,7 +281,10 @@ def _fill(
         yield name, fill(values, known)
     yield "diurnal", diurnal(values, known, usual)
     for name, model in models.items():
-        yield name, reconstruct(model, days, windows, hidden)
+        if isinstance(model, Contender):
+            yield name, model.reconstruct(windows, hidden)
+        else:
+            yield name, reconstruct(model, days, windows, hidden)
 
 
 @torch.no_grad()
@@ -238,17 +292,32 @@ def reconstruct(model: MaskedAutoencoder, days: Days, windows: NDArray[np.int64]
     """The model's filling of windows [n, 2]: [n, 26, minutes], z units.
 
     ``hidden`` are places of one signal by ten minutes, bool [n, 26 x minutes / 10]; a patch of the model that holds any
-    of them is hidden as a whole.
+    of them is hidden as a whole. A model that sees more minutes than the windows have gets nothing of the others.
     """
     model.eval()
     device = next(model.parameters()).device
-    minutes = model.architecture.window_minutes
+    minutes, seen = hidden.shape[1] // N_SIGNALS * 10, model.architecture.window_minutes
     parts = []
     for part in np.array_split(np.arange(len(windows)), max(1, -(-len(windows) // MODEL_BATCH_WINDOWS))):
-        gap = torch.from_numpy(np.repeat(hidden[part].reshape(len(part), N_SIGNALS, -1), 10, axis=2)).to(device)
-        batch = replace(days.batch(windows[part], minutes, hidden[part]).to(device), hidden=model.places_of(gap))
-        parts.append(model.reconstruct(batch).float().cpu().numpy())
+        wider = _wider(windows[part], minutes, seen)
+        column = (windows[part, 1] - wider[:, 1])[:, None, None] + np.arange(minutes)
+        gap, inside = np.zeros((2, len(part), N_SIGNALS, seen), dtype=np.bool_)
+        np.put_along_axis(gap, column, np.repeat(hidden[part].reshape(len(part), N_SIGNALS, -1), 10, axis=2), axis=2)
+        np.put_along_axis(inside, column, np.True_, axis=2)
+        batch = days.batch(wider, seen, hidden[part])
+        there = torch.from_numpy(inside)
+        batch = replace(batch, values=torch.where(there, batch.values, 0.0), observed=batch.observed & there).to(device)
+        batch = replace(batch, hidden=model.places_of(torch.from_numpy(gap).to(device)))
+        filled = model.reconstruct(batch).float().cpu().numpy()
+        parts.append(np.take_along_axis(filled, column, axis=2))
     return np.concatenate(parts)
+
+
+def _wider(windows: NDArray[np.int64], minutes: int, seen: int) -> NDArray[np.int64]:
+    """Windows of ``seen`` minutes within the day that hold those of ``minutes``, in the middle where they can."""
+    before = (seen - minutes) // 2 // WINDOW_STRIDE_MINUTES * WINDOW_STRIDE_MINUTES
+    start = np.clip(windows[:, 1] - before, 0, MINUTES_PER_DAY - seen)
+    return np.stack([windows[:, 0], start], axis=1)
 
 
 def _rows(task: Task, by_method: Mapping[str, Errors], seed: int) -> Iterator[Row]:

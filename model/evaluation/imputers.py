@@ -116,7 +116,7 @@ class Autoencoder:
 
 @dataclass(frozen=True, slots=True)
 class ByMinute:
-    """A scikit-learn imputer over rows of minutes: 26 signals and the time of day; it sees no other minutes.
+    """A scikit-learn imputer over rows of minutes: 26 signals and, unless ``alone``, the time of day.
 
     It is fitted on the very days that it fills, as is usual with these: what is hidden there stays hidden. Fitted on
     other people's days it failed in random masks (mean squared error 1.8 in place of 0.3), since watches had never
@@ -126,26 +126,47 @@ class ByMinute:
         make: Makes an unfitted transformer.
         most: Minutes it is fitted on, drawn among those in which anything was observed.
         seed: Of which minutes.
+        alone: Fit every window by itself and tell it no time, as LSM-1 seems to: where all signals of a minute are
+            hidden, chained equations then know no more than means, and its Table 3(a) has the same errors for both.
     """
 
     make: Callable[[], Any]
     most: int
     seed: int = 0
+    alone: bool = False
 
     def impute(self, values: Values, observed: Known) -> Values:
         """See ``Imputer``."""
-        days, signals, minutes = values.shape
-        rows = _minutes(values, observed)
-        used = np.flatnonzero(np.append(observed.any(axis=(0, 2)), [True, True]))
-        useful = np.flatnonzero(observed.any(axis=1).ravel())
+        return self.fill(values, observed, ~observed, np.zeros(len(values), dtype=np.int64))
+
+    def fill(self, values: Values, known: Known, asked: Known, first_minute: NDArray[np.int64]) -> Values:
+        """Fill windows of any length.
+
+        Args:
+            values: float32 [n, 26, minutes], z-scores.
+            known: bool, same shape: what may be looked at.
+            asked: bool, same shape: minutes without any such cell are not filled, which saves their time.
+            first_minute: int64 [n], minute of the day with which each window begins.
+
+        Returns:
+            The same shape, finite; 0 where neither known nor filled.
+        """
+        n, signals, minutes = values.shape
+        if self.alone and n > 1:
+            each = (slice(i, i + 1) for i in range(n))
+            return np.concatenate([self.fill(values[i], known[i], asked[i], first_minute[i]) for i in each])
+        rows = _minutes(values, known, first_minute)
+        used = np.flatnonzero(np.append(known.any(axis=(0, 2)), [not self.alone, not self.alone]))
+        useful = np.flatnonzero(known.any(axis=1).ravel())
         chosen = stream(self.seed, "imputer", "minutes").permutation(useful)[: self.most]
-        asked = np.flatnonzero(~observed.all(axis=1).ravel())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it says that ten rounds did not converge
-            transformer = self.make().fit(rows[np.ix_(chosen, used)])
-            rows[np.ix_(asked, used)] = transformer.transform(rows[np.ix_(asked, used)])
+        wanted = np.flatnonzero(asked.any(axis=1).ravel())
+        if len(chosen) and len(wanted):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it says that ten rounds did not converge
+                transformer = self.make().fit(rows[np.ix_(chosen, used)])
+                rows[np.ix_(wanted, used)] = transformer.transform(rows[np.ix_(wanted, used)])
         return np.asarray(
-            np.nan_to_num(rows[:, :signals]).reshape(days, minutes, signals).transpose(0, 2, 1), dtype=np.float32
+            np.nan_to_num(rows[:, :signals]).reshape(n, minutes, signals).transpose(0, 2, 1), dtype=np.float32
         )
 
 
@@ -200,13 +221,12 @@ def _starts(minutes: int) -> list[int]:
     return starts if starts[-1] + minutes == MINUTES_PER_DAY else [*starts, MINUTES_PER_DAY - minutes]
 
 
-def _minutes(values: Values, observed: Known) -> NDArray[np.float64]:
-    """Rows of minutes [days * 1440, 26 + 2], NaN where not observed; the last two columns tell the time of day."""
-    days, signals, minutes = values.shape
-    angle = 2 * np.pi * np.arange(minutes) / MINUTES_PER_DAY
-    clock = np.tile(np.stack([np.sin(angle), np.cos(angle)], axis=1), (days, 1))
-    cells = np.where(observed, values, np.nan).transpose(0, 2, 1).reshape(-1, signals)
-    return np.concatenate([cells, clock], axis=1)
+def _minutes(values: Values, known: Known, first_minute: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rows of minutes [n * minutes, 26 + 2], NaN where not known; the last two columns tell the time of day."""
+    n, signals, minutes = values.shape
+    angle = 2 * np.pi * (first_minute[:, None] + np.arange(minutes)).ravel() / MINUTES_PER_DAY
+    cells = np.where(known, values, np.nan).transpose(0, 2, 1).reshape(n * minutes, signals)
+    return np.concatenate([cells, np.stack([np.sin(angle), np.cos(angle)], axis=1)], axis=1)
 
 
 def _windows(values: Values, observed: Known) -> Values:
@@ -235,16 +255,16 @@ def _same(imputer: Imputer) -> Callable[["Learning | None", int], Imputer]:
     return lambda learning, seed: imputer
 
 
-def mice(seed: int = 0) -> Imputer:
+def mice(seed: int = 0, *, alone: bool = False) -> ByMinute:
     """Chained equations [1], by scikit-learn; between the ends of z-scores, beyond which it now and then runs away."""
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (makes the next name importable)
     from sklearn.impute import IterativeImputer
 
     options = {"random_state": seed, "keep_empty_features": True, "min_value": -CLIP_Z, "max_value": CLIP_Z}
-    return ByMinute(lambda: IterativeImputer(**options), FIT_MINUTES, seed)
+    return ByMinute(lambda: IterativeImputer(**options), FIT_MINUTES, seed, alone)
 
 
-def knn(seed: int = 0) -> Imputer:
+def knn(seed: int = 0) -> ByMinute:
     """The mean of the five nearest minutes, by scikit-learn."""
     from sklearn.impute import KNNImputer
 
@@ -273,6 +293,11 @@ def _saits(learning: Learning | None) -> Imputer:
 def _brits(learning: Learning | None) -> Imputer:
     return ByWindow.fitted(pypots_networks().BRITS, learning, rnn_hidden_size=64)
 
+
+BY_MINUTE: Final[Mapping[str, Callable[[int], ByMinute]]] = MappingProxyType(
+    {"mice": mice, "mice_alone": lambda seed: mice(seed, alone=True), "knn": knn}
+)
+"""Those that look at a minute at a time, and so can fill windows of any length; made of a seed."""
 
 METHODS: Final[Mapping[str, Callable[[Learning | None, int], Imputer]]] = MappingProxyType(
     {name: _same(SimpleFill(fill)) for name, fill in FILLS.items()}
