@@ -9,6 +9,7 @@ Each job loads only the room that it needs, so that `everywear simulate` never w
 
 import contextlib
 import dataclasses
+import functools
 import json
 import re
 import sys
@@ -613,13 +614,7 @@ class Evaluate(Job):
 
         if self.run is not None and self.beside:
             raise UsageError("--run has models of its own; leave --beside or --run out")
-        folders = {"model": self.model} if self.run is None else self._of_run(self.run)
-        if self.beside:
-            every = (self.model, *self.beside)
-            folders = {folder.resolve().name: folder for folder in every}
-            if len(folders) < len(every):
-                names = ", ".join(folder.resolve().name for folder in every)
-                raise UsageError(f"models named {names}: expected folders of different names")
+        folders = by_name((self.model, *self.beside)) if self.run is None else self._of_run(self.run)
         loaded = {name: load_model(folder) for name, folder in folders.items()}
         lengths = {name: network.architecture.window_minutes for name, (network, _) in loaded.items()}
         if self.run is not None and len(set(lengths.values())) > 1:
@@ -654,7 +649,8 @@ class Robustness(Job):
             there are several, and signals. Gaps are put into what it holds; of simulated people, whose truth is kept,
             their own gaps are scored, too.
         out: Folder for records, table, figure; of the same data and seed, more methods and scenarios are added.
-        model: A model folder, scored as "model"; people whom it was trained on are left out.
+        model: Model folders, scored by their names (one alone as "model") in the first one's z-scores; people whom they
+            were trained on are left out.
         methods: Comma-separated: mean, nearest, last, linear, kernel, mice, knn; with PyPOTS also saits, brits.
         scenarios: Comma-separated; everywear inject --list names them.
         severities: Comma-separated shares, in (0, 1], of the scenarios' episodes that happen.
@@ -669,7 +665,7 @@ class Robustness(Job):
 
     data: Positional[Path]
     out: Path
-    model: Path | None = None
+    model: tuple[Path, ...] = ()
     methods: str = "mean,linear,kernel,mice"
     scenarios: str = "natural,nights_off,daily_charger,sparse_firmware"
     severities: str = "1"
@@ -786,13 +782,13 @@ class Robustness(Job):
                 raise UsageError(f"{self.learn} holds everybody in {self.data}; expected other people to learn from")
         elif set(names) & set(LEARNED):
             learn, judged = halves(judged, self.seed)
-        trained, normaliser = None, Normaliser.fit(learn or judged)
-        if self.model is not None:
-            trained, normaliser = load_model(self.model)
+        trained = {name: load_model(folder) for name, folder in by_name(self.model).items()}
+        normaliser = next((own for _, own in trained.values()), None) or Normaliser.fit(learn or judged)
+        for folder in self.model:
             if (self.data / "dataset.json").is_file():
                 from simulator.dataset import open_dataset
 
-                others = set(strangers(open_dataset(self.data), self.model).people["person"])
+                others = set(strangers(open_dataset(self.data), folder).people["person"])
                 judged = [recording for recording in judged if recording.person in others]
         learning = None
         if learn:
@@ -803,9 +799,9 @@ class Robustness(Job):
             return lambda: METHODS[name](learning, self.seed)
 
         makers: dict[str, Callable[[], Any]] = {name: maker(name) for name in names}
-        if trained is not None:
-            makers["model"] = lambda: Autoencoder(trained)
-        weights = None if self.model is None else (self.model / "model.safetensors").read_bytes()
+        for name, (network, own) in trained.items():
+            makers[name] = functools.partial(Autoencoder, network, own, normaliser)
+        weights = {name: (folder / "model.safetensors").read_bytes() for name, folder in by_name(self.model).items()}
         identity = digest(normaliser, self.seed, weights, days=[*judged, *learn])
         return normaliser, judged, makers, identity
 
@@ -1002,6 +998,20 @@ def _shard(shard: str, people: int) -> tuple[int, int]:
     if not found or not 1 <= int(found[1]) <= int(found[2]) <= people:
         raise UsageError(f"shard {shard!r} is not i/n with 1 <= i <= n <= {people} people")
     return int(found[1]), int(found[2])
+
+
+def by_name(models: Sequence[Path]) -> dict[str, Path]:
+    """Model folders by the names of their rows: their own, or "model" for one alone.
+
+    Raises:
+        UsageError: If two have a name.
+    """
+    if len(models) == 1:
+        return {"model": models[0]}
+    names = [folder.resolve().name for folder in models]
+    if len(set(names)) < len(names):
+        raise UsageError(f"models named {', '.join(names)}: expected folders of different names")
+    return dict(zip(names, models, strict=True))
 
 
 def strangers(dataset: Any, model: Path) -> Any:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from sklearn.impute import SimpleImputer
 
 import everywear
-from model.autoencoder import Architecture, MaskedAutoencoder
+from model.autoencoder import LSM1, Architecture, MaskedAutoencoder
 from model.evaluation import robustness
 from model.evaluation.baselines import Known, Values, mean
 from model.evaluation.imputers import LEARNED, METHODS, Autoencoder, ByMinute, Learning, SimpleFill, mice
@@ -273,7 +274,6 @@ def test_chained_equations_find_a_signal_that_follows_another() -> None:
 @pytest.mark.parametrize("rows", [1, 5])
 @pytest.mark.parametrize("decoder", ["lean", "full"])
 def test_our_model_says_of_whole_patches_what_it_reconstructs(rows: int, decoder: str) -> None:
-    import torch
 
     model = MaskedAutoencoder(replace(SHAPE, patch_signals=rows, decoder=decoder), 0)  # type: ignore[arg-type]
     model.eval()
@@ -303,6 +303,33 @@ def test_our_model_fills_the_whole_day_and_keeps_what_was_observed() -> None:
     other = imputer.impute(np.where(observed, values, np.float32(7)), observed)
     np.testing.assert_allclose(other, filled, atol=1e-5)
     assert (np.abs(filled[~observed]) > 0).mean() > 0.99  # each part of each day was predicted
+
+
+def test_what_lsm1_is_given_and_asked_is_what_it_was_trained_on() -> None:
+    """Patches without a cell are hidden, and inputs are filled from what is left: as ``reconstruct`` does."""
+    model = MaskedAutoencoder(replace(SHAPE, **LSM1), 0)
+    values, observed = days()
+    filled = Autoencoder(model).impute(values, observed)[..., :300]
+    window, there = torch.from_numpy(values[..., :300].copy()), torch.from_numpy(observed[..., :300].copy())
+    hidden = ~model.places_of(there)
+    batch = Batch(window, there, torch.zeros(len(values), dtype=torch.long), hidden)
+    expected = model.reconstruct(batch).detach().numpy()
+    cells = model.hidden_cells(hidden).numpy()
+    assert 0 < cells.mean() < 1
+    np.testing.assert_allclose(filled[cells], expected[cells], rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_answers_in_the_z_scores_it_is_given() -> None:
+    """Told in others, the same days have the same answer, in them."""
+    values, observed = days()
+    model = MaskedAutoencoder(SHAPE, 0)
+    own = Normaliser((0.5,) * 26, (2.0,) * 26, clip_z=1e3)
+    given = Normaliser((-1.0,) * 26, (0.5,) * 26, clip_z=1e3)
+    expected = Autoencoder(model).impute(values, observed)
+    told = given.apply(own.invert(values), observed)
+    answer = Autoencoder(model, own, given).impute(told, observed)
+    np.testing.assert_array_equal(answer[observed], told[observed])
+    np.testing.assert_allclose(answer, given.apply(own.invert(expected), np.ones_like(observed)), rtol=1e-4, atol=1e-3)
 
 
 def test_a_missing_library_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
@@ -459,17 +486,19 @@ def test_simulated_people_s_own_gaps_a_model_and_classifiers_are_scored(tmp_path
     for command in (
         f"simulate --people 12 --days 2 --population lsm2 --seed 4 --out {people}",
         f"train {people} --out {model} --steps 2 --batch-windows 4",
+        f"train {people} --out {tmp_path / 'lsm1'} --size lsm1-tiny --steps 2 --batch-windows 4",
     ):
         assert everywear.main(command.split()) == 0
     trained_on = set(json.loads((model / "model.json").read_text())["made_by"]["people"])
     more = tmp_path / "more"
     assert everywear.main(f"simulate --people 20 --days 2 --population lsm2 --seed 4 --out {more}".split()) == 0
     capsys.readouterr()
-    command = f"robustness {more} --model {model} --methods mean --scenarios off_wrist --classify exercise --out {out}"
+    command = f"robustness {more} --model {model} {tmp_path / 'lsm1'} --methods mean --scenarios off_wrist"
+    command += f" --classify exercise --out {out}"
     assert everywear.main([*command.split(), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["people"] <= 20 - len(trained_on)
-    assert {row["method"] for row in said["rows"]} == {"mean", "model"}
+    assert {row["method"] for row in said["rows"]} == {"mean", "model", "lsm1"}
     assert {AS_WORN, "off_wrist"} <= {row["scenario"] for row in said["rows"]}
     assert {"nothing", "ACC", "night"} <= {row["removed"] for row in said["removed"]}
     assert {row["task"] for row in said["removed"]} == {"exercise"}

@@ -14,7 +14,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from model.autoencoder import MaskedAutoencoder, gather_first, take
 from model.evaluation.baselines import FILLS, Fill, Known, Values
-from model.windows import WINDOW_STRIDE_MINUTES, Batch
+from model.windows import WINDOW_STRIDE_MINUTES, Batch, Normaliser
 from simulator.randomness import stream
 from simulator.recording import DataError
 from simulator.signals import MINUTES_PER_DAY
@@ -77,13 +77,28 @@ class SimpleFill:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoencoder:
-    """Our model: what it sees of each of its windows goes in, every patch with a missing cell is predicted."""
+    """Our model: what it sees of each of its windows goes in, every patch with a missing cell is predicted.
+
+    Attributes:
+        model: The network.
+        own: Its constants, if they may differ from those of the z-scores that it is given.
+        given: Those.
+    """
 
     model: MaskedAutoencoder
+    own: Normaliser | None = None
+    given: Normaliser | None = None
 
-    @torch.no_grad()
     def impute(self, values: Values, observed: Known) -> Values:
         """See ``Imputer``."""
+        if self.own is None or self.given is None or self.own == self.given:
+            return self._impute(values, observed)
+        filled = self._impute(self.own.apply(self.given.invert(values), observed), observed)
+        return np.where(observed, values, self.given.apply(self.own.invert(filled), np.ones_like(observed)))
+
+    @torch.no_grad()
+    def _impute(self, values: Values, observed: Known) -> Values:
+        """In the model's own z-scores."""
         self.model.eval()
         minutes = self.model.architecture.window_minutes
         filled = np.where(observed, values, np.float32(0))
@@ -95,20 +110,22 @@ class Autoencoder:
         return filled
 
     def _complete(self, values: Values, observed: Known, start: int) -> Values:
-        """One window of every day: a patch that is seen in part is told what is seen of it, and asked for the rest."""
+        """One window of every day: a patch that is seen in part is told what is seen of it, and asked for the rest.
+
+        One without any cell is hidden, so that a model whose gaps are filled first does not take the filling for seen.
+        """
         model, device = self.model, next(self.model.parameters()).device
-        n = len(values)
         batch = Batch(
             torch.from_numpy(np.ascontiguousarray(values)),
             torch.from_numpy(np.ascontiguousarray(observed)),
-            torch.full((n,), start // WINDOW_STRIDE_MINUTES),
-            torch.zeros(n, model.architecture.grid.places, dtype=torch.bool),
+            torch.full((len(values),), start // WINDOW_STRIDE_MINUTES),
+            torch.zeros(len(values), model.architecture.grid.places, dtype=torch.bool),
         ).to(device)
+        batch = replace(batch, hidden=~model.places_of(batch.observed))
         cells, there = model.patches(batch)
+        shown = model.inputs(batch)
         place, _ = gather_first(~there.all(-1))
-        predicted = model.decode(
-            model.encode(batch, cells, there), place, batch.slot, model.anchors(batch, cells, there)
-        )
+        predicted = model.decode(model.encode(batch, *shown), place, batch.slot, model.anchors(batch, *shown))
         predicted = torch.where(take(there, place), take(cells, place), predicted.to(cells.dtype))
         whole = cells.scatter(-2, place[..., None].expand(predicted.shape), predicted)
         return np.asarray(model.windows(whole).float().cpu().numpy())
