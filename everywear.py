@@ -497,6 +497,8 @@ class Evaluate(Job):
         mix: Of classes in those tasks: as found, as the paper sampled them, or natural (LSM-1 Table 19).
         run: Run folder: its federated model and its warm start are scored too, and its records, and so its report,
             get the rows under the dataset folder's name.
+        out: Folder for tables, rows as JSON and, of tasks with classes, confusion matrices, t-SNE maps of the frozen
+            embeddings by class, person, sex and age, and figures of their clusters.
     """
 
     model: Positional[Path]
@@ -506,6 +508,7 @@ class Evaluate(Job):
     imputers: str = ""
     windows_per_person: int = 8
     run: Path | None = None
+    out: Path | None = None
     methods: str = "linear_probe,logistic_regression,random_forest,gradient_boosting"
     shots: str = ""
     mix: Literal["found", "sampled", "natural"] = "sampled"
@@ -529,6 +532,12 @@ class Evaluate(Job):
             raise UsageError(f"task {labelled[0]!r} is not part of a run's report; leave --run out")
         if labelled and self.beside:
             raise UsageError(f"task {labelled[0]!r} is asked of one model at a time; leave --beside out")
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"{self.out}: is a file, expected a folder")
+        if self.out is not None and self.out.resolve().is_relative_to(self.data.resolve()):
+            raise UsageError(
+                f"--out {self.out}: lies in the dataset, whose files are its own; choose a folder beside it"
+            )
         loaded = self._models()
         model, normaliser = load_model(self.model)
         everybody = open_dataset(self.data)
@@ -557,6 +566,9 @@ class Evaluate(Job):
             found = self._labels(model, normaliser, dataset, labelled, methods, shots)
             result["rows"] += [row.as_json() for row in found.rows]
             result["not_asked"] = list(found.left_out)
+            result["confusions"] = [confusion.as_json() for confusion in found.confusions]
+            if self.out is not None:
+                result["clusters"] = self._draw(found, self.out)
         result["left_out"] = len(everybody.people) - len(dataset.people)
         result["data"] = self.data.resolve().name
         if self.run is not None:
@@ -567,7 +579,14 @@ class Evaluate(Job):
             experiment = load(self.run / "experiment.json")
             records = Records(self.run / "records.jsonl", experiment.digest, experiment.seed)
             records.add("rows", result["data"], result, time.monotonic() - started)
-            return result | {"report": str(write_report(self.run))}
+            result["report"] = str(write_report(self.run))
+        if self.out is not None:
+            from simulator.files import write_json, write_whole
+
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_json(self.out / "scores.json", result)
+            write_whole(self.out / "scores.txt", f"{self.words(result)}\n".encode())
+            result["path"] = str(self.out)
         return result
 
     def words(self, result: Result) -> str:
@@ -580,7 +599,11 @@ class Evaluate(Job):
         tables = [table(filled)] if filled else []
         if told:
             tables.append(discriminative.Table(told, tuple(result["not_asked"])).text())
-        facts = {name: result[name] for name in ("people", "left_out", "data", "report") if name in result}
+        if result.get("clusters"):
+            from model.evaluation import embeddings
+
+            tables.append(embeddings.table([embeddings.Clusters(**row) for row in result["clusters"]]))
+        facts = {name: result[name] for name in ("people", "left_out", "data", "report", "path") if name in result}
         return "\n".join([*tables, in_words(facts)])
 
     def _labels(
@@ -601,8 +624,27 @@ class Evaluate(Job):
                 mix=self.mix,
                 windows_per_person=self.windows_per_person,
                 seed=self.seed,
+                keep_embeddings=self.out is not None,
                 progress=lambda task: bar(next(done), task),
             )
+
+    def _draw(self, found: Any, out: Path) -> list[dict[str, Any]]:
+        """Pictures of the discriminative tasks, and the clusters of their embeddings as far as there are any."""
+        from model.evaluation.discriminative_figures import draw_confusion, draw_maps
+        from model.evaluation.embeddings import clusters
+        from simulator.recording import DataError
+
+        out.mkdir(parents=True, exist_ok=True)
+        for confusion in found.confusions:
+            draw_confusion(confusion, out / f"confusion-{confusion.task}-{confusion.method}.png")
+        rows = []
+        for embedded in found.embedded:
+            with contextlib.suppress(DataError):  # too few windows for a map or for so many clusters
+                draw_maps(embedded, self.seed, out / f"tsne-{embedded.task}.png")
+            for by in embedded.labels:
+                with contextlib.suppress(DataError):
+                    rows.append(clusters(embedded, by, self.seed).as_json())
+        return rows
 
     def _models(self) -> dict[str, Any]:
         """Models and their constants by the name of their rows.

@@ -11,10 +11,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from model.autoencoder import MaskedAutoencoder
+from model.evaluation.embeddings import Embedded
 from model.evaluation.labels import TASKS, Examples, NotEnoughError, Pool, examples, gather, groups
-from model.evaluation.probes import NEURAL, ProbePlan, few_shot, fit, keep_means
+from model.evaluation.probes import NEURAL, ProbePlan, few_shot, fit, keep_means, mean_embeddings
 from model.evaluation.scores import OF_CLASSES, OF_NUMBERS, with_interval
 from model.windows import Normaliser
 from simulator.dataset import Dataset
@@ -58,16 +60,43 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Confusion:
+    """Who is taken for whom, by a method that learnt from all examples (LSM-1, Fig. 7).
+
+    Attributes:
+        task: Name of the task.
+        method: Who answered.
+        mix: Class mix that counts are weighted to.
+        classes: Its classes.
+        counts: Weighted number of examples of each true class (row) by the class that was told (column).
+    """
+
+    task: str
+    method: str
+    mix: str
+    classes: tuple[str, ...]
+    counts: tuple[tuple[float, ...], ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for a record."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """What was found.
 
     Attributes:
         rows: By task, method, number of shots, metric and group.
         left_out: A sentence for each task that the dataset cannot ask.
+        confusions: By task with classes and method.
+        embedded: The tasks' windows as the frozen encoder sees them, if that was asked for.
     """
 
     rows: tuple[Row, ...]
     left_out: tuple[str, ...]
+    confusions: tuple[Confusion, ...] = ()
+    embedded: tuple[Embedded, ...] = ()
 
     def text(self) -> str:
         """Figures of everybody as text: a line a task and method, a column a metric."""
@@ -102,6 +131,7 @@ def evaluate(
     windows_per_person: int = 8,
     plan: ProbePlan | None = None,
     seed: int,
+    keep_embeddings: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Table:
     """Score methods on tasks.
@@ -117,6 +147,7 @@ def evaluate(
         windows_per_person: Of tasks about people.
         plan: Settings of the neural methods; the paper's by default.
         seed: Of splits, windows and weights.
+        keep_embeddings: Give the embeddings of tasks with classes back, too.
         progress: Told every task and method before it is done.
 
     Raises:
@@ -133,6 +164,8 @@ def evaluate(
     )
     means = keep_means(network, pool, seed) if "linear_probe" in methods else None
     rows: list[Row] = []
+    confusions: list[Confusion] = []
+    embedded: list[Embedded] = []
     left_out: list[str] = []
     for task in wanted:
         try:
@@ -141,6 +174,8 @@ def evaluate(
             left_out.append(str(why))
             continue
         named = mix if mix in (task.mixes or {}) else "found"
+        if keep_embeddings and not task.is_regression:
+            embedded.append(_embedded(network, pool, asked))
         for method in methods:
             few = method in NEURAL and not task.is_regression
             for shot in dict.fromkeys(shots if few else (None,)):
@@ -148,10 +183,13 @@ def evaluate(
                     progress(f"{task.name}, {method}" + (f", {shot} shots" if shot else ""))
                 learnt = np.flatnonzero(~asked.tested) if shot is None else few_shot(asked, shot, seed)
                 predict = fit(method, network, pool, asked, learnt, seed=seed, plan=plan, means=means)
-                rows += _rows(pool, asked, predict(asked.rows[asked.tested]), method, shot, named, seed)
+                predicted = predict(asked.rows[asked.tested])
+                rows += _rows(pool, asked, predicted, method, shot, named, seed)
+                if shot is None and not task.is_regression:
+                    confusions.append(_confusion(pool, asked, predicted, method, named))
     if not rows:
         raise DataError(f"{dataset.folder}: " + "; ".join(left_out))
-    return Table(tuple(rows), tuple(left_out))
+    return Table(tuple(rows), tuple(left_out), tuple(confusions), tuple(embedded))
 
 
 def _rows(
@@ -164,10 +202,7 @@ def _rows(
     seed: int,
 ) -> Iterator[Row]:
     """Every metric of every group of the people asked."""
-    person = pool.person[asked.rows[asked.tested]]
-    target, weight = asked.target[asked.tested], asked.test_weight[asked.tested]
-    if asked.task.by_person:
-        predicted, target, weight, person = _by_person(predicted, target, weight, person)
+    predicted, target, weight, person = _asked(pool, asked, predicted)
     metrics = OF_NUMBERS if asked.task.is_regression else OF_CLASSES
     for group, members in groups(pool.people).items():
         inside = members[person]
@@ -191,6 +226,40 @@ def _rows(
                     n=int(inside.sum()),
                     people=people,
                 )
+
+
+def _confusion(pool: Pool, asked: Examples, predicted: NDArray[np.float64], method: str, mix: str) -> Confusion:
+    """The largest share of each example asked, against the truth."""
+    predicted, target, weight, _ = _asked(pool, asked, predicted)
+    places = np.arange(len(asked.classes))
+    counts = confusion_matrix(target.astype(np.int64), predicted.argmax(axis=1), labels=places, sample_weight=weight)
+    return Confusion(asked.task.name, method, mix, asked.classes, tuple(tuple(map(float, row)) for row in counts))
+
+
+def _embedded(network: MaskedAutoencoder, pool: Pool, asked: Examples) -> Embedded:
+    """A task's windows, those learnt from too, with the labels that LSM-1's maps have."""
+    person = pool.person[asked.rows]
+    labels = {"label": np.array(asked.classes)[asked.target.astype(np.int64)]}
+    labels["person"] = pool.people["person"].to_numpy().astype(np.str_)[person]
+    for name in ("sex", "age"):
+        label = np.full(len(person), "", dtype="<U32")
+        for group, members in groups(pool.people).items():
+            if group.startswith(f"{name}: "):
+                label[members[person]] = group.removeprefix(f"{name}: ")
+        if (label != "").any() and name != asked.task.name:
+            labels[name] = label
+    return Embedded(asked.task.name, mean_embeddings(network, pool, asked.rows), labels)
+
+
+def _asked(
+    pool: Pool, asked: Examples, predicted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Answers, truth, weight and person of what is scored: windows, or people if the task is about them."""
+    person = pool.person[asked.rows[asked.tested]]
+    target, weight = asked.target[asked.tested], asked.test_weight[asked.tested]
+    if asked.task.by_person:
+        return _by_person(predicted, target, weight, person)
+    return predicted, target, weight, person
 
 
 def _by_person(

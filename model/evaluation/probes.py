@@ -326,6 +326,13 @@ def keep_means(network: MaskedAutoencoder, pool: Pool, seed: int) -> Kept:
     return Kept.of(_embedder(network.eval(), grid=False), pool, np.arange(len(pool)), seed)
 
 
+def mean_embeddings(network: MaskedAutoencoder, pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean embeddings of windows as they are, by the frozen encoder: float32 [n, width]."""
+    with torch.no_grad():
+        found = _in_parts(_embedder(network.eval(), grid=False), pool, rows)
+    return np.asarray(found.float().cpu().numpy())
+
+
 def _source(method: str, network: MaskedAutoencoder, pool: Pool, rows: NDArray[np.int64], seed: int) -> Source:
     """Grids of a frozen encoder, kept if they fit; or means of an encoder that is trained, of the method's own."""
     if method == "convolutional_probe":
