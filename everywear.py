@@ -681,6 +681,34 @@ class Evaluate(Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export(Job):
+    """Write a model as ONNX files, embed.onnx and reconstruct.onnx, after checking them against PyTorch.
+
+    Example: everywear export models/first --out models/first-onnx
+
+    Attributes:
+        model: Model folder.
+        out: Folder to write to.
+    """
+
+    model: Positional[Path]
+    out: Path
+
+    def do(self) -> Result:
+        """Do the job."""
+        from model.exporting import export
+
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"{self.out}: is a file, expected a folder")
+        return {"differences": export(self.model, self.out), "path": str(self.out)}
+
+    def words(self, result: Result) -> str:
+        """Each file with its largest difference."""
+        told = [f"{name}: within {apart:.1g} of PyTorch" for name, apart in result["differences"].items()]
+        return "\n".join([*told, f"path: {result['path']}"])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Robustness(Job):
     """Score imputers where a watch leaves gaps, beside random masks: table and figure. Goes on where it stopped.
 
@@ -991,6 +1019,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "inject": Inject,
     "train": Train,
     "evaluate": Evaluate,
+    "export": Export,
     "robustness": Robustness,
     "federate": Federate,
     "budget": Budget,

@@ -362,11 +362,15 @@ class MaskedAutoencoder(nn.Module):
             ValueError: In training with a ``drop_ratio`` that leaves too little room for what is seen.
         """
         place, keep = gather_first(there.any(-1) & ~batch.hidden, self._room())
+        return self.encode_at(place, keep, batch.slot, values, there)
+
+    def encode_at(self, place: Tensor, keep: Tensor, slot: Tensor, values: Tensor, there: Tensor) -> Seen:
+        """Encode the patches at ``place`` int64 [..., m]; those where ``keep`` bool [..., m] is False are not seen."""
         present = take(there, place)
         cells = take(values, place) * present
         if not self.architecture.filled:
             cells = torch.cat([cells, present.to(values.dtype)], dim=-1)
-        tokens = self.embed(cells) + self.position(*self._row_and_slot(place, batch.slot))
+        tokens = self.embed(cells) + self.position(*self._row_and_slot(place, slot))
         zero = torch.zeros((*place.shape[:-1], 1), dtype=torch.long, device=place.device)
         tokens = torch.cat([self.summary(zero), tokens], dim=-2)
         keep = torch.cat([zero == 0, keep], dim=-1)
@@ -431,7 +435,10 @@ class MaskedAutoencoder(nn.Module):
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """One vector a window, [..., width]: the mean of its seen patches; the summary token where none is seen."""
-        seen = self.encode(batch, *self.inputs(batch))
+        return self.summarise(self.encode(batch, *self.inputs(batch)))
+
+    def summarise(self, seen: Seen) -> Tensor:
+        """The mean of the seen patches, [..., width]; the summary token where none is seen."""
         weight = seen.keep.clone()
         weight[..., 0] = ~seen.keep[..., 1:].any(-1)
         total = (seen.tokens * weight[..., None]).sum(-2)
