@@ -420,6 +420,9 @@ class Train(Job):
                 data=dataset.manifest.sha256,
                 people=tuple(sorted(parts["train"].marks().values())),
                 plan=plan,
+                method=self.method,
+                loss=losses[-1],
+                held_out_loss=loss,
             ),
         )
         (self.out / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -1115,7 +1118,7 @@ def _model_folder(out: Path) -> None:
         raise UsageError(f"{out}: is a file, expected a new folder")
     if (out / "model.safetensors").exists():
         raise UsageError(f"{out}: holds a finished model; expected a new folder or an interrupted run's")
-    ours = ("checkpoint.safetensors", "model.json")
+    ours = ("checkpoint.safetensors", "model.json", "README.md")
     foreign = sorted(path.name for path in out.glob("*") if path.name not in ours and path.name[0] != ".")
     if foreign:
         raise UsageError(f"{out}: holds {foreign[0]}; expected a new folder or an interrupted run's")

@@ -211,9 +211,8 @@ def _warm_up(experiment: Experiment, folder: Path, records: Records, workers: in
     examples = _examples(chain([dataset[0]], [dataset[len(dataset) // 2]]))
     records.add("examples", "public", {"days": examples}, 0.0)
     marks = tuple(sorted(dataset.marks().values()))
-    save_model(
-        home / "model", model, normaliser, Origin(experiment=experiment.digest, seed=experiment.seed, people=marks)
-    )
+    origin = Origin(experiment=experiment.digest, seed=experiment.seed, people=marks)
+    save_model(home / "model", model, normaliser, replace(origin, loss=losses[-1], held_out_loss=loss))
     return normaliser
 
 
@@ -258,7 +257,7 @@ def _finish_model(experiment: Experiment, folder: Path, normaliser: Normaliser) 
     model = load_weights(public, described)
     _, theta = last_round(folder, experiment, model)
     unpack(model, theta)
-    save_model(folder / "model", model, normaliser, described.made_by)
+    save_model(folder / "model", model, normaliser, replace(described.made_by, loss=None, held_out_loss=None))
 
 
 def _score(experiment: Experiment, folder: Path, records: Records, workers: int, watch: Watch) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from model.augmenting import Augmentation, augment
 from model.autoencoder import Architecture, MaskedAutoencoder
+from model.card import card
 from model.masking import MASKS, MaskMix, draw_masks
 from model.windows import Batch, Days, Normaliser
 from simulator.files import read_json, write_json, write_whole
@@ -327,6 +328,9 @@ class Origin:
             a federated model the public people, since what marks a private person is private.
         experiment: Digest of the federated run it comes from; None if it was none.
         plan: How it was trained; None if the experiment says so.
+        method: "mae", or a contrastive one, which trains the encoder alone.
+        loss: Of the last step; None where it is not told.
+        held_out_loss: Of people not trained on; None where it was not measured.
     """
 
     seed: int
@@ -334,6 +338,9 @@ class Origin:
     people: tuple[str, ...] = ()
     experiment: str | None = None
     plan: TrainingPlan | None = None
+    method: str = "mae"
+    loss: float | None = None
+    held_out_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,9 +362,10 @@ _DESCRIPTION = TypeAdapter(Description)
 
 
 def save_model(folder: Path, model: MaskedAutoencoder, normaliser: Normaliser, made_by: Origin) -> None:
-    """Write a model folder: weights, architecture, normaliser, and how it came about; the weights last."""
+    """Write a model folder: architecture, normaliser, how it came about, a card of these; the weights last."""
     description = Description(architecture=model.architecture, normaliser=normaliser, made_by=made_by)
     write_json(folder / "model.json", asdict(description))
+    write_whole(folder / "README.md", card(description, parameters(model)).encode())
     write_whole(folder / "model.safetensors", save({k: v.contiguous() for k, v in model.state_dict().items()}))
 
 

@@ -19,7 +19,9 @@ from model.training import (
     TrainingPlan,
     adamw,
     batches,
+    describe_model,
     load_model,
+    parameters,
     read_safetensors,
     run_steps,
     save_model,
@@ -28,7 +30,7 @@ from model.training import (
 )
 from model.windows import Days, Normaliser
 from simulator.recording import DataError
-from simulator.signals import N_SIGNALS
+from simulator.signals import N_SIGNALS, SIGNALS
 from tests.conftest import wavy_days
 
 SHAPE = Architecture(window_minutes=100, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
@@ -206,6 +208,26 @@ def test_a_description_that_is_no_json_is_refused(content: bytes, tmp_path: Path
     (tmp_path / "model.json").write_bytes(content)
     with pytest.raises(DataError, match=r"model\.json: Invalid JSON"):
         load_model(tmp_path)
+
+
+def test_a_model_folder_has_a_card_of_what_its_description_says(tmp_path: Path) -> None:
+    origin = Origin(seed=5, people=("a", "b"), plan=PLAN, data="f00d", method="dino", loss=0.51234, held_out_loss=0.625)
+    model = MaskedAutoencoder(SHAPE, 5)
+    save_model(tmp_path, model, NORMALISER, origin)
+    text = (tmp_path / "README.md").read_text()
+    assert f"{parameters(model):,} parameters" in text
+    assert f"Windows of {SHAPE.window_minutes} minutes" in text
+    assert f"{PLAN.steps} steps of {PLAN.batch_windows} windows" in text
+    for told in ("DINO", "Seed: 5", "People: 2", "f00d", "last step: 0.5123", "held out: 0.6250", "`impute` and"):
+        assert told in text
+    for signal, mean, sd in zip(SIGNALS, NORMALISER.mean, NORMALISER.sd, strict=True):
+        assert f"| {signal.name} | {signal.unit} | {mean:.4g} | {sd:.4g} |" in text
+    assert describe_model(tmp_path).made_by == origin
+    save_model(tmp_path, model, NORMALISER, Origin(seed=1, experiment="beef"))
+    text = (tmp_path / "README.md").read_text()
+    assert "experiment `beef`" in text
+    for silent in ("Loss", "Plan", "Dataset", "People:", "`impute` and"):
+        assert silent not in text
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
