@@ -2,7 +2,8 @@
 
 ::
 
-    people.parquet                             one row a person; the column ``person`` is the key
+    people.parquet                             one row a person; the column ``person`` is the key, ``original_mark``
+                                               says whom a folder with changed cells holds
     recordings/vendor=NAME/part-00000.parquet  one row a person-day: person, day, date and, for each of the 26
                                                signals, a fixed-size list of 1440 float32; null = not observed
     events.parquet                             person, day, kind, label, start_minute, end_minute
@@ -32,6 +33,7 @@ from simulator.dataset_layout import (
     EVENTS,
     FORMAT,
     MANIFEST,
+    ORIGINAL_MARK,
     PEOPLE,
     VERSION,
     EventFile,
@@ -165,10 +167,14 @@ class Dataset:
         """A short hash of each person's first recording that holds anything, by person, as measured.
 
         The same person of the same cohort has the same mark in any folder and under any name; two people share one by
-        chance only (64 bits). Whoever has no observed cell at all has none.
+        chance only (64 bits). Where cells were changed afterwards, as by ``everywear inject``, the mark is that of the
+        original, which ``people`` then carries. Whoever has no observed cell at all has none.
         """
         marks: dict[str, str] = {}
-        order = self.index.sort_values(["person", "day"]).groupby("person", sort=False).cumcount()
+        if ORIGINAL_MARK in self.people:
+            told = self.people[["person", ORIGINAL_MARK]].dropna()
+            marks.update(zip(told["person"], told[ORIGINAL_MARK], strict=True))
+        order = self.index.groupby("person", sort=False)["day"].rank(method="first").astype(int) - 1
         for number in range(int(order.max()) + 1 if len(order) else 0):
             rows = np.sort(order.index[(order == number) & ~self.index["person"].isin(marks)].to_numpy())
             if not len(rows):
@@ -344,6 +350,10 @@ def _people(path: Path) -> pd.DataFrame:
     kind = table.schema.field("person").type
     if kind not in (pa.string(), pa.large_string()):
         raise DataError(f"{path}, column 'person': type {kind}, expected string")
+    if ORIGINAL_MARK in table.column_names:
+        kind = table.schema.field(ORIGINAL_MARK).type
+        if kind not in (pa.string(), pa.large_string(), pa.null()):
+            raise DataError(f"{path}, column {ORIGINAL_MARK!r}: type {kind}, expected string")
     people: pd.DataFrame = table.to_pandas()
     if people["person"].isna().any():
         raise DataError(f"{path}, column 'person': a null, expected an identifier in every row")

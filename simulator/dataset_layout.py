@@ -29,6 +29,8 @@ VERSION: Final = 4
 MANIFEST: Final = "dataset.json"
 PEOPLE: Final = "people.parquet"
 EVENTS: Final = "events.parquet"
+ORIGINAL_MARK: Final = "original_mark"
+"""Column of ``people.parquet`` in a folder whose cells were changed: each person's mark before (``Dataset.marks``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

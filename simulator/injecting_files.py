@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simulator.dataset import Dataset, open_dataset, write_dataset
-from simulator.dataset_layout import reading
+from simulator.dataset_layout import ORIGINAL_MARK, reading
 from simulator.files import write_whole
 from simulator.importing import clock_times, numbers, read_table
 from simulator.injecting import Injected, Progress, inject
@@ -274,7 +274,8 @@ def _inject_dataset(dataset: Dataset, out: Path, request: Request, progress: Pro
 
     asked = {"rate": request.rate, "severity": request.severity, "seed": request.seed}
     made_by = dataset.manifest.made_by | {"injected": {"scenario": str(request.scenario), **asked}}
-    write_dataset(out, recordings(), dataset.people, made_by=made_by)
+    marks = dataset.people["person"].map(dataset.marks()).astype("string")  # a model knows its people by them
+    write_dataset(out, recordings(), dataset.people.assign(**{ORIGINAL_MARK: marks}), made_by=made_by)
     return sum(done, _NOTHING)
 
 

@@ -401,6 +401,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         edit("people.parquet", column("person", lambda r: ["x", *r[1:]])),
         r"recordings, column 'person': 'p000' is not in",
     ),
+    "mark type": (
+        edit("people.parquet", lambda t: t.append_column("original_mark", pa.array(range(len(t))))),
+        r"people.parquet, column 'original_mark': type int64, expected string",
+    ),
     "no events": (lambda f: (f / "events.parquet").unlink(), r"events.parquet: missing"),
     "event column": (edit("events.parquet", lambda t: t.drop_columns(["label"])), r"expected column 'label'"),
     "part missing": (lambda f: (f / PART).unlink(), r"part-00000.parquet: missing"),
@@ -470,6 +474,19 @@ def test_marks_know_a_person_in_any_folder_and_pass_over_empty_days(tmp_path: Pa
     one, other = open_dataset(tmp_path / "one").marks(), open_dataset(tmp_path / "other").marks()
     assert set(one) == {"p000"}  # nothing could tell the other two
     assert other["renamed"] == one["p000"] != other["p001"]
+
+
+def test_marks_do_not_depend_on_who_else_is_in_the_folder(tmp_path: Path) -> None:
+    wearers = {0: "zeta", 1: "acme", 2: "beta-2", 3: "acme"}  # other days each, and not in the order of their names
+    days = [made_up(person, day, vendor=vendor) for person, vendor in wearers.items() for day in range(4 - person)]
+    people = pd.DataFrame({"person": [f"p{person:03d}" for person in wearers]})
+    write_dataset(tmp_path / "all", days, people)
+    together = open_dataset(tmp_path / "all").marks()
+    alone: dict[str, str] = {}
+    for person in people["person"]:
+        write_dataset(tmp_path / person, [day for day in days if day.person == person], people)
+        alone |= open_dataset(tmp_path / person).marks()
+    assert together == alone
 
 
 @settings(max_examples=20, deadline=None)

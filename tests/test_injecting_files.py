@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import everywear
-from simulator.dataset import Dataset, open_dataset
+from model.evaluation.robustness_data import acquaintances
+from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.injecting import TOLERANCE, inject
 from simulator.injecting_files import Request, inject_file
 from simulator.recording import DataError, Reason
@@ -116,6 +117,33 @@ def test_a_dataset_folder_gets_more_gaps_and_keeps_the_rest(planted_dataset: Dat
     assert (done.cells, done.hidden) == (there, hidden)
     assert abs(hidden / there - 0.2) <= TOLERANCE
     assert spoilt.manifest.made_by["injected"]["scenario"] == "off_wrist"
+
+
+def test_gaps_change_nobody_into_somebody_else(planted_dataset: Dataset, tmp_path: Path) -> None:
+    few = list(planted_dataset.people["person"][:3])
+    days = [r for r in planted_dataset.select(few) if r.day < 2]
+    nobody = pd.DataFrame({"person": ["nothing"], "sex": ["male"]})
+    write_dataset(tmp_path / "before", days, pd.concat([planted_dataset.select(few).people, nobody]))
+    before = open_dataset(tmp_path / "before").marks()
+    assert set(before) == set(few)
+    source = tmp_path / "before"
+    for turn, scenario in enumerate(("off_wrist", "nights_off")):  # once, and what has gaps once more
+        inject_file(source, tmp_path / str(turn), Request(scenario=scenario, rate=0.3, seed=turn))
+        source = tmp_path / str(turn)
+        spoilt = open_dataset(source)
+        spoilt.verify()
+        anew = Dataset.marks(_forgetful(spoilt))
+        assert all(anew[person] != before[person] for person in few[:2])  # all else would be proved of the same days
+        assert spoilt.marks() == before
+        assert spoilt.select(few[:1]).marks() == {few[0]: before[few[0]]}
+    assert acquaintances(source, tmp_path / "before") == set(few)
+
+
+def _forgetful(dataset: Dataset) -> Dataset:
+    """The same, without what its people carry."""
+    bare = dataset.select(list(dataset.people["person"]))
+    bare.people = bare.people[["person"]]
+    return bare
 
 
 def test_the_command_says_what_was_asked_and_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,12 @@ def without(recordings: Sequence[Recording], others: Sequence[Recording]) -> lis
     return [recording for recording in recordings if recording.person not in familiar]
 
 
+def acquaintances(source: Path, other: Path) -> set[str]:
+    """The people of a dataset folder who are in another one too, whatever their names and their gaps there."""
+    known = set(open_dataset(other).marks().values())
+    return {person for person, mark in open_dataset(source).marks().items() if mark in known}
+
+
 def digest(*facts: object, days: Sequence[Recording]) -> str:
     """Hash of days and of whatever else decides what is found."""
     sha = hashlib.blake2b(repr(facts).encode(), digest_size=16)
