@@ -813,8 +813,9 @@ class Robustness(Job):
         return "\n".join([*tables, f"{head}; by signal, and the figure: {result['path']}"])
 
     def _ablate(self, tasks: Sequence[str], records: Any, judged: Sequence[Any]) -> list[dict[str, Any]]:
-        """What is lost without sensors, parts of the day and devices; recorded, and written as a table."""
+        """What is lost without sensors, parts of the day and devices; recorded, and written as a table and figure."""
         from model.evaluation.ablation import Row, ablate, classifiers, gather, summary
+        from model.evaluation.ablation_figure import draw_ablation
         from simulator.dataset import open_dataset
         from simulator.files import write_whole
 
@@ -833,14 +834,16 @@ class Robustness(Job):
             bar(len(keys))
         found = {record.key: record.content["rows"] for record in records if record.kind == "ablation"}
         every = [row for key in keys.values() for row in found[key]]
-        write_whole(self.out / "ablation.txt", f"{summary([Row(**row) for row in every])}\n".encode())
+        removed = [Row(**row) for row in every]
+        write_whole(self.out / "ablation.txt", f"{summary(removed)}\n".encode())
+        draw_ablation(removed, self.out / "ablation.png")
         return every
 
     def _sides(self, names: Sequence[str]) -> tuple[Any, Any, dict[str, Callable[[], Any]], str]:
         """Constants, days to be judged on, what makes each method, and a hash of all that decides what is found."""
         from model.evaluation.imputers import LEARNED, METHODS, Autoencoder, Learning, pypots_networks
         from model.evaluation.robustness import Worn
-        from model.evaluation.robustness_data import digest, first_days, halves, without
+        from model.evaluation.robustness_data import acquaintances, digest, first_days, halves, without
         from model.training import load_model
         from model.windows import Normaliser
 
@@ -851,6 +854,9 @@ class Robustness(Job):
         learn = [] if self.learn is None else first_days(self.learn, days)
         if self.learn is not None:
             judged = without(judged, learn)
+            if all((folder / "dataset.json").is_file() for folder in (self.data, self.learn)):
+                taught = acquaintances(self.data, self.learn)
+                judged = [recording for recording in judged if recording.person not in taught]
             if not judged:
                 raise UsageError(f"{self.learn} holds everybody in {self.data}; expected other people to learn from")
         elif set(names) & set(LEARNED):

@@ -1,15 +1,19 @@
 """Days told without a sensor, a part of the day, or on a device never seen: what is removed is gone, and no more."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
 from model.evaluation.ablation import PARTS, Classifier, Examples, ablate, classifiers, gather, summary, without
+from model.evaluation.ablation_figure import draw_ablation
 from simulator.cohort import Cohort
 from simulator.population import POPULATIONS
 from simulator.randomness import stream
@@ -152,8 +156,43 @@ def test_the_two_classifiers_take_gaps(name: str) -> None:
     assert (guess == data.label[60:]).mean() > 0.7
 
 
+def test_the_picture_shows_every_row_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        row
+        for name, task, told_by in (("one", "sex", "steps"), ("one", "exercise", "scl"), ("other", "sex", "steps"))
+        for row in ablate(Careful, name, examples(told_by), task, seed=1)
+    ]
+    drawn: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, *args: Any, **more: Any) -> None:
+        drawn.append(figure)
+        save(figure, *args, **more)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    draw_ablation(rows, tmp_path / "ablation.png")
+    content = (tmp_path / "ablation.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 300_000
+    names = [label.get_text() for label in drawn[0].axes[0].get_yticklabels()]
+    assert names[-2:] == ["never saw left", "never saw right"]
+    for axes, task in zip(drawn[0].axes, ("sex", "exercise"), strict=True):
+        marks = [line for line in axes.lines if line.get_marker() not in ("None", None)]
+        found = {(round(x, 9), round(y)) for m in marks for x, y in np.array(m.get_data(), dtype=float).T.tolist()}
+        removed = [*Sensor, *PARTS, "left", "right"]
+        assert found == {
+            (round(row.lost, 9), removed.index(row.removed))
+            for row in rows
+            if row.task == task and row.removed != "nothing"
+        }
+        assert axes.get_title(loc="left").startswith(task)
+
+
 def test_too_few_people_are_refused() -> None:
     data, few = examples(), slice(0, 3 * DAYS)
     small = Examples(data.features[few], data.label[few], data.person[few], data.vendor[few])
     with pytest.raises(DataError, match="3 people, expected 5"):
         ablate(Careful, "careful", small, "exercise", 0)
+    rare = np.where(data.person == data.person[0], "none", "some")
+    with pytest.raises(DataError, match="task exercise: 40 people, of whom four fifths have days of 'some' alone"):
+        ablate(Careful, "careful", replace(data, label=rare), "exercise", 0)

@@ -40,6 +40,7 @@ from model.evaluation.robustness import (
 from model.evaluation.robustness_data import first_days, halves, without
 from model.windows import Batch, Normaliser
 from simulator.cohort import Cohort
+from simulator.dataset import open_dataset
 from simulator.population import POPULATIONS
 from simulator.randomness import stream
 from simulator.recording import DataError, Reason, Recording
@@ -491,17 +492,27 @@ def test_simulated_people_s_own_gaps_a_model_and_classifiers_are_scored(tmp_path
         assert everywear.main(command.split()) == 0
     trained_on = set(json.loads((model / "model.json").read_text())["made_by"]["people"])
     more = tmp_path / "more"
-    assert everywear.main(f"simulate --people 20 --days 2 --population lsm2 --seed 4 --out {more}".split()) == 0
+    assert everywear.main(f"simulate --people 30 --days 2 --population lsm2 --seed 4 --out {more}".split()) == 0
     capsys.readouterr()
     command = f"robustness {more} --model {model} {tmp_path / 'lsm1'} --methods mean --scenarios off_wrist"
-    command += f" --classify exercise --out {out}"
+    command += f" --classify sex --out {out}"
     assert everywear.main([*command.split(), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["people"] <= 20 - len(trained_on)
+    assert said["people"] <= 30 - len(trained_on)
     assert {row["method"] for row in said["rows"]} == {"mean", "model", "lsm1"}
     assert {AS_WORN, "off_wrist"} <= {row["scenario"] for row in said["rows"]}
     assert {"nothing", "ACC", "night"} <= {row["removed"] for row in said["removed"]}
-    assert {row["task"] for row in said["removed"]} == {"exercise"}
+    assert {row["task"] for row in said["removed"]} == {"sex"}
+    assert (out / "ablation.png").read_bytes().startswith(b"\x89PNG")
+    spoilt = tmp_path / "spoilt"
+    assert everywear.main(f"inject {more} --scenario off_wrist --rate 0.2 --out {spoilt}".split()) == 0
+    new = everywear.strangers(open_dataset(more), model).people["person"].tolist()
+    assert everywear.strangers(open_dataset(spoilt), model).people["person"].tolist() == new
+    assert len(new) == 30 - len(trained_on)
+    capsys.readouterr()
+    taught = f"robustness {spoilt} --learn {more} --methods mean --scenarios off_wrist --out {tmp_path / 'taught'}"
+    assert everywear.main(taught.split()) == 2
+    assert f"{more} holds everybody in {spoilt}" in capsys.readouterr().err
 
 
 REFUSED = {

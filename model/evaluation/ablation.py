@@ -153,13 +153,17 @@ def ablate(make: Callable[[], Classifier], name: str, examples: Examples, task: 
         seed: Of folds and resampled people.
 
     Raises:
-        DataError: If there are fewer than five people.
+        DataError: If there are fewer than five people, or all who have days of a class fall into one fold.
     """
     people = np.unique(examples.person)
     if len(people) < FOLDS:
         raise DataError(f"{len(people)} people, expected {FOLDS} at least")
     right: dict[str, NDArray[np.bool_]] = {}
     for trained, asked in _folds(examples, seed):
+        if len(classes := np.unique(examples.label[trained])) < 2:
+            raise DataError(
+                f"task {task}: {len(people)} people, of whom four fifths have days of {str(classes[0])!r} alone"
+            )
         fitted = make()
         fitted.fit(_flat(examples.features[trained]), examples.label[trained])
         for removed in ("nothing", *Sensor, *PARTS):
@@ -245,7 +249,7 @@ def _row(
 def summary(rows: Sequence[Row]) -> str:
     """The rows as text."""
     lines = [
-        f"{'balanced accuracy':<18}{'classifier':<22}{'without':<24}{'accuracy (95 %)':<24}{'lost (95 %)':<24}people"
+        f"{'balanced accuracy':<18}{'classifier':<22}{'without':<28}{'accuracy (95 %)':<24}{'lost (95 %)':<24}people"
     ]
     for row in rows:
         told = [
@@ -253,7 +257,7 @@ def summary(rows: Sequence[Row]) -> str:
             "" if row.removed == "nothing" else _told(row.lost, row.lost_interval),
         ]
         what = row.removed if row.kind != "device never seen" else f"{row.removed} (unseen)"
-        lines.append(f"{row.task:<18}{row.classifier:<22}{what:<24}{told[0]:<24}{told[1]:<24}{row.people}")
+        lines.append(f"{row.task:<18}{row.classifier:<22}{what:<28}{told[0]:<24}{told[1]:<24}{row.people}")
     return "\n".join(lines)
 
 
