@@ -248,7 +248,7 @@ class Inject(Job):
         out: What is written, of the same kind; must not exist yet.
         scenario: A named mix of causes, or a single cause; --list names all.
         rate: Share of the cells that are there to hide; met within a point or refused with how far it goes.
-        severity: In place of a rate: share of the stand-ins' episodes that happen.
+        severity: In place of a rate: share of the stand-ins' episodes that happen; without both, all of them do.
         signals: Of a table, further columns as "column=signal"; of an array, "signal,signal,...", one a column. A
             signal is one of the 26, or a sensor (PPG, ACC, EDA, TEMP, ALT) for any other quantity of it; "person" and
             "timestamp" can be named so, too.

@@ -108,6 +108,8 @@ def inject_file(
         raise DataError(f"{source}: expected a {', '.join(TABLES + ARRAYS)} file or a dataset folder")
     _check_target(out, "" if folder else source.suffix, f"like {source.name}")
     if folder:
+        if source.resolve() in out.resolve().parents:
+            raise DataError(f"{out}: lies inside {source}, expected a folder beside it")
         if reasons is not None:
             raise DataError(f"{reasons}: not for a dataset folder, which holds its reasons itself")
         if not isinstance(request.signals, type(None)):
@@ -148,7 +150,7 @@ def _inject_table(source: Path, out: Path, request: Request, reasons: Path | Non
     called = {name: name for name in found if name in (*INDEX, *_KEYS)} | dict(request.signals or {})
     keys = {ours: theirs for theirs, ours in called.items() if ours in _KEYS}
     signals = {theirs: ours for theirs, ours in called.items() if ours not in _KEYS}
-    listed = ", ".join(found)
+    listed = ", ".join(name if name.isprintable() else repr(name) for name in found) or "none"
     for name in (*called, keys.get("timestamp", "timestamp")):
         if name not in found:
             raise DataError(f"{source}: no column {name!r}; found {listed}")

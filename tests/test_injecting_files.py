@@ -119,6 +119,13 @@ def test_a_dataset_folder_gets_more_gaps_and_keeps_the_rest(planted_dataset: Dat
     assert spoilt.manifest.made_by["injected"]["scenario"] == "off_wrist"
 
 
+def test_a_folder_is_not_written_into_the_one_it_comes_from(planted_dataset: Dataset) -> None:
+    inside = planted_dataset.folder / "recordings" / "gappy"
+    with pytest.raises(DataError, match=r"gappy: lies inside .*, expected a folder beside it"):
+        inject_file(planted_dataset.folder, inside, Request(rate=0.2))
+    assert not inside.exists()
+
+
 def test_gaps_change_nobody_into_somebody_else(planted_dataset: Dataset, tmp_path: Path) -> None:
     few = list(planted_dataset.people["person"][:3])
     days = [r for r in planted_dataset.select(few) if r.day < 2]
@@ -192,5 +199,13 @@ def test_what_cannot_be_spoilt_is_refused_and_nothing_is_written(tmp_path: Path)
             inject_file(source, target, request)
         assert "\n" not in str(caught.value)
         assert target == csv or not target.exists()
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(b'\x00\x01,"a\nb"\n')
+    with pytest.raises(DataError, match=r"binary.csv: no column 'timestamp'; found '\\x00\\x01', 'a\\nb'$"):
+        inject_file(binary, out, Request())
+    with pytest.raises(DataError, match=r"empty.csv: no column 'timestamp'; found none"):
+        inject_file(empty, out, Request())
     with pytest.raises(DataError, match=r"out.csv: is where the data go"):
         inject_file(csv, out, HALF, reasons=out)
