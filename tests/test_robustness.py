@@ -16,6 +16,7 @@ from scipy.stats import kendalltau
 from sklearn.impute import SimpleImputer
 
 import everywear
+from jobs.judging import strangers
 from model.autoencoder import LSM1, Architecture, MaskedAutoencoder
 from model.evaluation import robustness
 from model.evaluation.baselines import Known, Values, mean
@@ -506,8 +507,8 @@ def test_simulated_people_s_own_gaps_a_model_and_classifiers_are_scored(tmp_path
     assert (out / "ablation.png").read_bytes().startswith(b"\x89PNG")
     spoilt = tmp_path / "spoilt"
     assert everywear.main(f"inject {more} --scenario off_wrist --rate 0.2 --out {spoilt}".split()) == 0
-    new = everywear.strangers(open_dataset(more), model).people["person"].tolist()
-    assert everywear.strangers(open_dataset(spoilt), model).people["person"].tolist() == new
+    new = strangers(open_dataset(more), model).people["person"].tolist()
+    assert strangers(open_dataset(spoilt), model).people["person"].tolist() == new
     assert len(new) == 30 - len(trained_on)
     capsys.readouterr()
     taught = f"robustness {spoilt} --learn {more} --methods mean --scenarios off_wrist --out {tmp_path / 'taught'}"
