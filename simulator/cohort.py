@@ -161,8 +161,8 @@ class Cohort:
         """What is delivered of a day; ``values`` and ``truth`` become the recording's."""
         today = self.start + timedelta(days=day)
         reason = find_gaps(person, vendor, routine, values[INDEX["rr_valid"]], motion_g, day)
+        take_off(values, reason)  # before what lingers: such a watch says that it is worn
         faults = linger(person, vendor, values, reason, day)
-        take_off(values, reason)
         faults += rewrite(reason, changes(person, self.population.summer_time, today, day, wear_key(person)))
         observed = deliver(values, reason)
         round_to_resolution(truth)

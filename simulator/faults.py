@@ -21,16 +21,23 @@ from simulator.signals import INDEX, MINUTES_PER_DAY, Sensor
 from simulator.vendor import Lingering, Vendor
 from simulator.wearing import wear_key
 
-LINGER_MINUTES: Final = (64.0, 679.0)  # shortest and longest run of one number off the wrist (una-sdk issue 282)
-SETTLES_BPM: Final = 2.0  # by which the frozen number lies below the last reading, at most (the same)
+LINGER_MINUTES: Final = (
+    64.0,
+    679.0,
+)  # minutes of one number off the wrist: two examples out of nine (una-sdk issue 282)
+SETTLES_BPM: Final = 2.0  # by which the frozen number lies below the last reading, at most: so in six of those nine
+LAST_READING_MINUTES: Final = (
+    60  # minutes that a reading may be old to linger: the sparsest watch's interval; judgement
+)
 PHANTOM_BPM: Final = (58.0, 112.0)  # lowest and highest level of a wandering number: judgement
 PHANTOM_SD_BPM: Final = 9.0  # its standard deviation about that, over a quarter of an hour: judgement
 _PHANTOM_MINUTES: Final = 15.0
-BLOCK_SECONDS: Final = (30.0, 45.0)  # of lost beats (ryanbr/noop issue 977: one wearer)
+BLOCK_SECONDS: Final = (30.0, 45.0)  # s, of lost beats (ryanbr/noop issue 977: one wearer of a WHOOP 5)
 BLOCK_LOG_SD: Final = 0.8  # of ln(share lost) between people: so that one in sixteen loses 14 % of 0.04; judgement
 
 _LINGER_LANE, _PHANTOM_LANE, _BLOCK_LANE = 511, 512, 513  # under the wear's key
 _OFF, _CHARGER = int(Reason.OFF_WRIST), int(Reason.CHARGING)  # plain numbers for compiled code
+_OBSERVED, _NOT_DUE, _MOTION = int(Reason.OBSERVED), int(Reason.SENSOR_OFF), int(Reason.MOTION)
 _HEART_RATE, _ON_WRIST = INDEX["heart_rate"], INDEX["on_wrist"]
 
 
@@ -39,6 +46,7 @@ def linger(
 ) -> list[Event]:
     """Report heart rate on, in place, for the times off the wrist that the watch does not notice.
 
+    Only what reported can linger: a sensor that has failed, or is dark to save power, stays silent off the wrist too.
     It ends at midnight at the latest, since a day's series is closed then; ``on_wrist`` says 1 meanwhile.
 
     Args:
@@ -55,13 +63,13 @@ def linger(
         return []
     events = []
     key = wear_key(person)
-    for first, after, u_level in _unnoticed(reason[_HEART_RATE], vendor.heart_rate_lingers, key, day).tolist():
-        begin, end = int(first), int(after)
+    for *minutes, u_level in _unnoticed(reason[_HEART_RATE], vendor.heart_rate_lingers, key, day).tolist():
+        last, begin, end = map(int, minutes)
         heard = np.arange(begin, end)
         heard = heard[heard % vendor.heart_rate_interval_minutes == 0]
         reported = np.zeros(len(heard), dtype=np.float32)
         if vendor.lingering == Lingering.FROZEN:
-            reported += values[_HEART_RATE, begin - 1] - np.float32(SETTLES_BPM * u_level)
+            reported += values[_HEART_RATE, last] - np.float32(SETTLES_BPM * u_level)
         else:
             wanders = np.zeros(end - begin)
             add_wander(wanders, PHANTOM_SD_BPM, key, _PHANTOM_LANE, _PHANTOM_MINUTES, day * MINUTES_PER_DAY + begin)
@@ -76,23 +84,26 @@ def linger(
 
 @compiled
 def _unnoticed(why: NDArray[np.uint8], share: float, key: Key, day: int) -> NDArray[np.float64]:
-    """Begin and end of the times in which heart rate lingers, and a uniform number for each, float64 [n, 3].
+    """When heart rate lingers: minute of the last reading, begin, end, and a uniform number for each, float64 [n, 4].
 
     Of each run off the wrist chance says whether it is noticed; what began yesterday ended at midnight.
     """
     own = lane_key(key, _LINGER_LANE)
     shortest, longest = LINGER_MINUTES
-    found = np.empty((8, 3))
+    found = np.empty((8, 4))
     n = 0
     for m in range(1, why.size):
-        starts = (why[m] == _OFF or why[m] == _CHARGER) and why[m - 1] != _OFF and why[m - 1] != _CHARGER
+        last = m - 1
+        while last > 0 and m - last < LAST_READING_MINUTES and (why[last] == _NOT_DUE or why[last] == _MOTION):
+            last -= 1
+        starts = (why[m] == _OFF or why[m] == _CHARGER) and why[last] == _OBSERVED
         at = np.uint64(3 * (day * MINUTES_PER_DAY + m))
         if starts and n < len(found) and unit(bits(own, at)) < share:
             most = m + int(shortest * (longest / shortest) ** unit(bits(own, at + np.uint64(1))))
             end = m
             while end < min(most, why.size) and (why[end] == _OFF or why[end] == _CHARGER):
                 end += 1
-            found[n, 0], found[n, 1], found[n, 2] = m, end, unit(bits(own, at + np.uint64(2)))
+            found[n, 0], found[n, 1], found[n, 2], found[n, 3] = last, m, end, unit(bits(own, at + np.uint64(2)))
             n += 1
     return found[:n]
 

@@ -70,7 +70,7 @@ class Lingering(StrEnum):
     """What heart rate a watch goes on reporting that has not noticed that it was taken off."""
 
     FROZEN = "frozen"  # its last reading, or one a little below (una-sdk issue 282)
-    PHANTOM = "phantom"  # whatever its light finds on a table: plausible numbers that wander (miband-js issue 27)
+    PHANTOM = "phantom"  # whatever its light finds on a table: plausible numbers (a Mi Band 2, miband-js issue 27)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -217,7 +217,8 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         valid_beats=0.90,  # share, judgement
         step_count_factor=1.02,  # ratio, judgement
         temperature_step_celsius=0.1,  # degC, judgement
-        heart_rate_lingers=0.08,  # share, judgement, also on the charger (AndroidAPS pull request 5008)
+        # share, judgement; also on the charger, so a user in AndroidAPS pull request 5008; a maintainer saw none
+        heart_rate_lingers=0.08,
         lingering=Lingering.PHANTOM,
         updates=(
             Update(
@@ -340,7 +341,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         heart_rate_motion_error_bpm=5.0,  # bpm, judgement
         heart_rate_step_bpm=1.0,  # bpm, integer export
         valid_beats=0.94,  # share, judgement: tight strap
-        beats_dropped=0.04,  # share, judgement; 0.14 of one wearer's (ryanbr/noop issue 977), who may be no typical one
+        beats_dropped=0.04,  # share, judgement; 0.14 of one wearer's WHOOP 5 (ryanbr/noop issue 977), maybe an odd one
         source=f"Review Solver 2026; WHOOP support page on stored data; {_ERRORS}",
     ),
     Vendor(
@@ -408,7 +409,7 @@ _DEVICES: Final[tuple[Vendor, ...]] = (
         heart_rate_step_bpm=1.0,  # bpm, integer export
         valid_beats=0.85,  # share, judgement
         step_count_factor=1.04,  # ratio, judgement
-        heart_rate_lingers=0.2,  # share, judgement; it has no proximity sensor (miband-js issue 27)
+        heart_rate_lingers=0.2,  # share, judgement; so a Mi Band 2 does (miband-js issue 27)
         lingering=Lingering.PHANTOM,
         source=f"Xiaomi specification; {_ERRORS}",
     ),

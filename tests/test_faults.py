@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simulator.cohort import Cohort
-from simulator.faults import BLOCK_SECONDS, LINGER_MINUTES, SETTLES_BPM, dropouts, linger
+from simulator.faults import BLOCK_SECONDS, LAST_READING_MINUTES, LINGER_MINUTES, SETTLES_BPM, dropouts, linger
 from simulator.missingness import worn
 from simulator.physiology import embody
 from simulator.population import POPULATIONS
@@ -68,6 +68,27 @@ def test_a_sparse_watch_lingers_sparsely_and_one_that_notices_not_at_all() -> No
     assert (reason[:, AWAY] == Reason.OFF_WRIST).all()
 
 
+def test_what_lingers_is_the_last_reading_that_was_delivered() -> None:
+    vendor = replace(SENSE_2, heart_rate_lingers=1.0)
+
+    def told(before: Reason, since: int) -> list[float]:
+        """Heart rates off the wrist from minute 600 on, with a reason for silence from minute ``since`` on."""
+        values = np.tile(np.arange(40.0, 200.0, 160 / 1440, dtype=np.float32), (26, 1))
+        reason = np.zeros(SHAPE, dtype=np.uint8)
+        reason[:, since:600] = before
+        reason[:, AWAY] = Reason.OFF_WRIST
+        linger(PERSON, vendor, values, reason, 3)
+        heard = values[HEART_RATE, AWAY][reason[HEART_RATE, AWAY] == Reason.OBSERVED]
+        return sorted(set((heard - np.float32(40.0) - np.float32((since - 1) / 9)).tolist()))
+
+    for silent in (Reason.SENSOR_OFF, Reason.MOTION):
+        (settles,) = told(silent, 591)
+        assert -SETTLES_BPM <= settles <= 1e-3  # below the reading of minute 590, whatever was measured since
+        assert told(silent, 600 - LAST_READING_MINUTES) == []
+    for dead in (Reason.SENSOR_FAILED, Reason.BATTERY_EMPTY, Reason.POWER_SAVING, Reason.TOO_COLD, Reason.LOOSE_FIT):
+        assert told(dead, 599) == [], dead
+
+
 @pytest.mark.parametrize("share", [0.05, 0.4])
 def test_it_lingers_as_often_as_said(share: float) -> None:
     vendor = replace(SENSE_2, heart_rate_lingers=share)
@@ -93,6 +114,7 @@ def test_every_heart_rate_off_the_wrist_lies_in_an_event() -> None:
                 if event.kind == "fault" and event.label.endswith("heart_rate"):
                     inside[event.start_minute : event.end_minute] = True
             assert not (wrong & ~inside).any()
+            assert (recording.values[ON_WRIST, inside & recording.observed[ON_WRIST]] == 1.0).all()
             lingered += int(wrong.sum())
     assert lingered > 0
 
