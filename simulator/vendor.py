@@ -45,6 +45,9 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 )
 """Smallest and largest sensible value of every number in ``Vendor``, in the unit of its name."""
 
+_ZERO_OR_A_BATTERYS: Final = ("display_on_days", "display_off_days")
+"""Lives that say 0 for "as rated"; of others none is shorter than a battery's: ``battery`` counts on that."""
+
 _OF_THE_HARDWARE: Final = frozenset(
     {
         "name",
@@ -79,13 +82,19 @@ class Update:
 
     Attributes:
         since: First date on which it is offered; each wearer installs it some days later.
-        changes: New values of ``Vendor``'s fields, those of hardware and battery apart.
+        changes: New values of ``Vendor``'s fields, those of hardware and battery apart; a copy that cannot be altered.
         source: Where these come from.
     """
 
     since: date
     changes: Mapping[str, Any]
     source: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "changes", MappingProxyType(dict(self.changes)))
+
+    def __hash__(self) -> int:
+        return hash((self.since, frozenset(self.changes.items()), self.source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +196,9 @@ class Vendor:
                 raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not a number")
             if not (math.isfinite(value) and low <= value <= high):
                 raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not in [{low:g}, {high:g}]")
+            if field in _ZERO_OR_A_BATTERYS and 0.0 < value < _BOUNDS["battery_days"][0]:
+                shortest = _BOUNDS["battery_days"][0]
+                raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is neither 0 nor at least {shortest:g}")
             if field.endswith(("interval_minutes", "interval_asleep_minutes")) and value != int(value):
                 raise ValueError(f"Vendor.{field}={value!r} of {self.name!r} is not a whole number of minutes")
         for flag in (f.name for f in fields(self) if f.type is bool):

@@ -73,6 +73,8 @@ def test_signals_are_those_of_the_sensors(vendor: Vendor) -> None:
         ("skin_tone_error", float("nan"), "[0, 1]"),
         ("positioning_hours", -1.0, "[0, 200]"),
         ("display_on_days", 400.0, "[0, 365]"),
+        ("display_on_days", 0.01, "neither 0 nor at least 0.25"),
+        ("display_off_days", 0.249, "neither 0 nor at least 0.25"),
         ("lingering", "forever", "frozen, phantom"),
         ("charges_on_wrist", 1, "neither True nor False"),
         ("sensors", frozenset(), "non-empty"),
@@ -137,6 +139,23 @@ def test_some_devices_have_had_updates_and_each_is_possible() -> None:
 def test_a_device_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         SENSE_2.battery_days = 3.0  # type: ignore[misc]
+
+
+def test_an_update_cannot_be_changed_once_it_is_checked() -> None:
+    changes = {"valid_beats": 0.8}
+    update = Update(since=date(2024, 5, 1), changes=changes, source="imagined")
+    vendor = replace(SENSE_2, updates=(update,))
+    changes["valid_beats"] = 7.0
+    with pytest.raises(TypeError):
+        update.changes["valid_beats"] = 7.0  # type: ignore[index]
+    assert vendor.on(date(2024, 5, 1)).valid_beats == 0.8
+
+
+def test_equal_devices_have_one_hash_updates_included() -> None:
+    assert len({*VENDORS.values(), *(replace(vendor) for vendor in VENDORS.values())}) == len(VENDORS)
+    one, other = ({"valid_beats": 0.8, "beats_awake": False}, {"beats_awake": False, "valid_beats": 0.8})
+    updates = [Update(since=date(2024, 5, 1), changes=changes, source="imagined") for changes in (one, other)]
+    assert len({replace(SENSE_2, updates=(update,)) for update in updates}) == 1
 
 
 REFERENCE = Path(__file__).parents[1] / "../shared/reference/vendors.csv"
