@@ -202,7 +202,7 @@ def loosened(loose_fit: float, key: Key, day: int) -> NDArray[np.int64]:
         day: Days since the cohort's start.
 
     Returns:
-        int64 [n, 2], first minute and first minute after, of the day.
+        int64 [n, 2], first minute and first minute after, of the day; in order, and no two of them touch.
     """
     short, long = LOOSE_STRETCH_MINUTES
     chance = loose_fit * MINUTES_PER_DAY / (_LOOSE_CANDIDATES * 0.5 * (short + long))
@@ -217,6 +217,20 @@ def loosened(loose_fit: float, key: Key, day: int) -> NDArray[np.int64]:
         end = begin + int(short + (long - short) * unit(bits(own, np.uint64(3 * candidate + 2))))
         if end > 0:
             spans[n, 0], spans[n, 1] = max(begin, 0), min(end, MINUTES_PER_DAY)
+            n += 1
+    return _merged(spans[:n])
+
+
+@compiled
+def _merged(spans: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Spans in order, those that overlap or touch made one: a strap is not looser for being loose twice."""
+    spans = spans[np.argsort(spans[:, 0])]
+    n = 0
+    for begin, end in spans:
+        if n > 0 and begin <= spans[n - 1, 1]:
+            spans[n - 1, 1] = max(spans[n - 1, 1], end)
+        else:
+            spans[n, 0], spans[n, 1] = begin, end
             n += 1
     return spans[:n]
 

@@ -15,7 +15,7 @@ from simulator.routine import Routine
 from simulator.sensors import found_share, measure, take_off
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
 from simulator.vendors import VENDORS, Vendor
-from simulator.wearing import loosened, wear_key
+from simulator.wearing import LOOSE_STRETCH_MINUTES, loosened, wear_key
 from tests.bodies import LEAD_IN, PERSON, full_day, quiet_day
 
 PERFECT = Vendor(
@@ -190,6 +190,12 @@ def test_errors_grow_with_darker_skin_as_the_device_says_and_not_below_type_iii(
     usual = replace(VENDORS["fitbit-sense-2"], skin_tone_error=0.1)
     valid = [measure(replace(PERSON, skin_tone=t), usual, routine, latent, 2)[INDEX["rr_valid"]].mean() for t in (3, 6)]
     assert valid[1] < valid[0] - 1.0
+
+
+def test_a_strap_that_is_loose_twice_at_once_is_loose_once() -> None:
+    days = [loosened(1.0, wear_key(PERSON), day) for day in range(60)]
+    assert all((spans[1:, 0] > spans[:-1, 1]).all() and (spans[:, 1] > spans[:, 0]).all() for spans in days)
+    assert max(np.diff(spans, axis=1).max(initial=0) for spans in days) > LOOSE_STRETCH_MINUTES[1]  # two in one
 
 
 def test_a_loose_strap_misreads_heart_and_skin_for_its_stretches_only() -> None:
