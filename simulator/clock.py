@@ -24,7 +24,7 @@ from simulator.signals import MINUTES_PER_DAY
 _LANE: Final = 510  # under the wear's key
 _SEASON: Final = 56  # days within which at most one journey falls
 _DAYS_PER_YEAR: Final = 365.25
-_DAYS_AWAY: Final = (2.0, 14.0)  # days between going and coming back: judgement
+_DAYS_AWAY: Final = (2, 14)  # days between going and coming back, fewest and most: judgement
 _ZONES: Final = ((0.45, 1), (0.65, 2), (0.87, 3), (0.93, 5), (0.97, 7), (1.0, 9))  # share up to it, hours: judgement
 _FIRST_LANDING: Final = 600  # minutes from midnight; nobody lands before: judgement
 _KEPT: Final = (int(Reason.SENSOR_ABSENT), int(Reason.DROPPED_OUT))  # said rather than that the clock changed
@@ -112,7 +112,7 @@ def _journey(chance: float, day: int, key: Key) -> tuple[int, float]:
     first = np.uint64(8 * season)
     if unit(bits(own, first)) >= chance:
         return 0, 0.0
-    away = int(_DAYS_AWAY[0] + (_DAYS_AWAY[1] - _DAYS_AWAY[0]) * unit(bits(own, first + np.uint64(1))))
+    away = _DAYS_AWAY[0] + int((_DAYS_AWAY[1] - _DAYS_AWAY[0] + 1) * unit(bits(own, first + np.uint64(1))))
     out = season * _SEASON + int((_SEASON - away) * unit(bits(own, first + np.uint64(2))))
     if day != out and day != out + away:
         return 0, 0.0
