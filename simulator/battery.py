@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simulator.activities import OF_LABEL, SPORTS, Place
 from simulator.circumstances import draws_sport, life_key
+from simulator.night import GETTING_READY_MINUTES
 from simulator.noise import Key, bits, compiled, lane_key, unit
 from simulator.population import Person
 from simulator.recording import Reason
@@ -43,7 +44,7 @@ HABIT_CLOCK: Final = {  # minutes from midnight between which a charge begins: n
     "overnight": (1330.0, 1430.0),
 }
 
-_LANE: Final = 509  # under the wear's key; the others are those of ``wearing`` and ``missingness``
+_LANE, _ENOUGH_LANE = 509, 515  # under the wear's key; the others are those of ``wearing`` and ``missingness``
 _ROUTINE, _FORGET, _CLOCK, _LENGTH, _EMPTY, _TOP_UP, _TOP_UP_CLOCK, _USE = range(8)  # what a day's numbers decide
 _FURTHEST: Final = 512  # days after which a chain without a habitual charge is begun anew
 _CHARGING, _FLAT, _SAVING = int(Reason.CHARGING), int(Reason.BATTERY_EMPTY), int(Reason.POWER_SAVING)
@@ -77,6 +78,7 @@ class _Habits(NamedTuple):
     forgetful: float
     first_clock: float
     last_clock: float
+    unplugged_clock: float  # minutes from midnight after a due charge began, before which it does not leave its charger
     charge_minutes: float
     top_ups: float
     saving_below: float
@@ -113,6 +115,13 @@ def use_a_day(person: Person, vendor: Vendor) -> float:
     return 1.0 / (life or vendor.battery_days)
 
 
+def _rises(person: Person) -> float:
+    """Minutes from midnight at which somebody usually rises, and takes the watch from its charger by the bed."""
+    rested = 60.0 * person.mid_sleep_free_days_hours + 0.5 * person.sleep_need_minutes
+    leaves = 60.0 * person.work_start_hours - (0.0 if person.commute_by == "home" else person.commute_minutes)
+    return min(rested, leaves - GETTING_READY_MINUTES) if person.works else rested
+
+
 def _habits(person: Person, vendor: Vendor) -> _Habits:
     use = use_a_day(person, vendor)
     sport = SPORTS[OF_LABEL[person.favourite_activity]]
@@ -130,6 +139,7 @@ def _habits(person: Person, vendor: Vendor) -> _Habits:
         forgetful=person.forgetful,
         first_clock=first,
         last_clock=last,
+        unplugged_clock=_rises(person) if person.charging_habit == "overnight" else -np.inf,
         charge_minutes=vendor.charge_minutes,
         top_ups=min(max(TOP_UP_DAYS + slope * (use - need), TOP_UP_DAYS), 0.95) if daily else 0.0,
         saving_below=vendor.power_saving_below,
@@ -157,7 +167,7 @@ def _chain(habits: _Habits, day: int, key: Key, life: Key) -> NDArray[np.float64
 
     The chain is run until the day after, since what happens then tells how the evening before ended.
     """
-    own = lane_key(key, _LANE)
+    own, enough = lane_key(key, _LANE), lane_key(key, _ENOUGH_LANE)
     begun = _full_since(habits, day - 1, own)
     rows = np.empty((32 * (day - begun + 2), 4))
     n = 0
@@ -169,7 +179,7 @@ def _chain(habits: _Habits, day: int, key: Key, life: Key) -> NDArray[np.float64
         due, top_up, outing = _events(habits, d, day, own, life)
         tomorrow = min(_events(habits, d + 1, day, own, life))
         if d == begun:  # filled then, and what came before is forgotten
-            at = due + CHARGE_PACE * habits.charge_minutes
+            at = max(due + CHARGE_PACE * habits.charge_minutes, _unplugged(habits, d, day))
             top_up = top_up if top_up > due else np.inf
             outing = outing if outing > due else np.inf
             due = np.inf
@@ -198,7 +208,7 @@ def _chain(habits: _Habits, day: int, key: Key, life: Key) -> NDArray[np.float64
                 charged = min(TOP_UP, 1.0 - level) if at <= when else 0.0
             else:
                 due = np.inf
-                low = ENOUGH[0] + (ENOUGH[1] - ENOUGH[0]) * _number(own, d, _LENGTH)
+                low = ENOUGH[0] + (ENOUGH[1] - ENOUGH[0]) * unit(bits(enough, np.uint64(d)))
                 habitual = _number(own, d, _ROUTINE) < habits.routine
                 if (habitual or level - habits.use_a_day < low) and _number(own, d, _FORGET) >= habits.forgetful:
                     charged, whose = 1.0, float(d - day)
@@ -207,8 +217,11 @@ def _chain(habits: _Habits, day: int, key: Key, life: Key) -> NDArray[np.float64
                 flat_since, found, at = np.inf, np.inf, when
             if charged > 0.0:
                 missing = max(1.0 - level, 0.1) if charged == 1.0 else charged
-                n = _put(rows, n, when, when + CHARGE_PACE * habits.charge_minutes * missing + spare, _CHARGING, whose)
+                until = when + CHARGE_PACE * habits.charge_minutes * missing + spare
                 level, at = min(level + charged, 1.0), when + CHARGE_PACE * habits.charge_minutes * charged
+                if whose != _NONE:  # once full, it stays on its charger, which keeps it so
+                    until, at = max(until, _unplugged(habits, d, day)), max(at, _unplugged(habits, d, day))
+                n = _put(rows, n, when, until, _CHARGING, whose)
     if flat_since < np.inf:
         n = _put(rows, n, flat_since, 2880.0, _FLAT, _NONE)
     near = rows[:n, 1] > -1440.0
@@ -226,6 +239,12 @@ def _events(habits: _Habits, d: int, day: int, own: Key, life: Key) -> tuple[flo
     if habits.outing_use > 0.0 and draws_sport(life, d, habits.exercise_per_week):
         outing = midnight + OUTING_CLOCK
     return due, top_up, outing
+
+
+@compiled
+def _unplugged(habits: _Habits, d: int, day: int) -> float:
+    """When, from midnight of ``day``, the due charge of day ``d`` is left at the earliest."""
+    return 1440.0 * (d + 1 - day) + habits.unplugged_clock
 
 
 @compiled

@@ -38,7 +38,7 @@ LIFTING: Final = (int(Activity.WEIGHTLIFTING), int(Activity.STRENGTH))  # for wh
 
 _HANDLING_LANE, _AWAY_LANE, _PHONE_LANE, _QUIT_LANE = 500, 501, 503, 504  # noise sequences under a person's key
 _LOOSE_LANE, _HOLIDAY_LANE = 505, 508  # 502, 506 and 507 are those of ``missingness``, 509 to 513 of batteries,
-_UPDATE_LANE: Final = 514  # clocks and faults
+_UPDATE_LANE: Final = 514  # clocks and faults; 515 is of batteries again
 _LOOSE_CANDIDATES: Final = 2  # most loose stretches that begin in a day
 _NIGHT, _LATE, _EARLY = range(3)  # what each number of a day's draw decides
 _BEDSIDE: Final = 3  # two of them: how long before lights out, and after getting up, it lies on its charger
@@ -113,10 +113,18 @@ def _not_put_on(person: Person, routine: Routine, day: int, draws: Draws, key: K
         if u_night >= person.worn_nights:  # off from some time in the evening until after breakfast: judgement
             latest = (d - day + 1) * MINUTES_PER_DAY - LEAD_MINUTES  # the day after looks no further back
             yield bed - loose_hold * 150.0 * u_late**2, min(rise + 10.0 + loose_hold * 90.0 * u_early**2, latest)
-    (bed, rise), (next_bed, next_rise) = routine.nights
+    _, rise = routine.nights[0]
     unworn_night = draws[day][_NIGHT] >= person.worn_nights  # who took it off for the night forgets it more easily
     if draws[day][_LEFT] < person.forgetful * (LEFT_AFTER_NIGHT_OFF if unworn_night else LEFT_AFTER_NIGHT_ON):
         yield rise + 20.0, min(rise + 320.0 + 420.0 * draws[day][_BACK], float(MINUTES_PER_DAY - LEAD_MINUTES))
+    yield from _put_away(person, routine, day, key)
+
+
+def _put_away(person: Person, routine: Routine, day: int, key: Key) -> Iterator[Span]:
+    """The times of a day, and of the day before, in which the watch lies where it was put for days or weeks."""
+    if not routine.nights:
+        return
+    (bed, rise), (next_bed, next_rise) = routine.nights
     if away(person, day - 1, key):
         yield -float(MINUTES_PER_DAY), rise
     if away(person, day, key):
@@ -171,16 +179,29 @@ def _taken_off(person: Person, midnight: float, draw: list[float]) -> Iterator[S
 def _battery(
     person: Person, vendor: Vendor, routine: Routine, day: int, draws: Draws, key: Key
 ) -> list[tuple[float, float, int]]:
-    """What the battery brings, with charges overnight moved into the nights as they were: begin, end, reason."""
+    """What the battery brings: begin, end, reason.
+
+    Charges overnight are moved into the nights as they were, and a watch that is flat, or saves power, waits for them.
+    Nobody charges a watch that is put away.
+    """
     found = []
-    for begin, end, why, due in spells(person, vendor, day, key):
-        if why == _CHARGING and vendor.charges_on_wrist:
+    moved: dict[float, float] = {}  # begin of a charge overnight by the chain, and as it was
+    put_away = list(_put_away(person, routine, day, key))
+    every = spells(person, vendor, day, key)
+    for begin, end, why, due in every:
+        if why != _CHARGING or vendor.charges_on_wrist:
             continue
+        starts, ends = begin, end
         if person.charging_habit == "overnight" and due in (-1, 0) and routine.nights:
             bed, rise = routine.nights[due + 1]
             u_late, u_early = draws[day + due][_BEDSIDE : _BEDSIDE + 2]
-            begin, end = bed - 20.0 * u_late, max(rise + 5.0 + 20.0 * u_early, begin)
-        found.append((begin, end, why))
+            starts, ends = bed - 20.0 * u_late, max(rise + 5.0 + 20.0 * u_early, begin)
+            moved[begin] = starts
+        if not any(first <= starts < after for first, after in put_away):
+            found.append((starts, ends, why))
+    for begin, end, why, _ in every:
+        if why != _CHARGING:
+            found.append((begin, max(end, moved.get(end, end)), why))
     return found
 
 

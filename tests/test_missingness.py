@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from simulator import missingness, wearing
 from simulator.activities import Activity
+from simulator.battery import use_a_day
 from simulator.missingness import AWAKE_OFF_MINUTES, RR_VALID_THRESHOLD_PERCENT, find_gaps, worn
 from simulator.population import POPULATIONS, Person, Population
 from simulator.randomness import stream
@@ -274,6 +275,50 @@ def test_an_overnight_charger_sleeps_without_the_watch() -> None:
         on = worn(person, VENDORS["pixel-watch-2"], routine, day)
         assert not on[max(routine.nights[0][0], 0) : routine.nights[0][1]].any()
         assert on[routine.nights[0][1] + 60 :].mean() > 0.5
+
+
+def test_a_watch_is_full_when_its_owner_takes_it_from_the_bedside() -> None:
+    """Hours from the charger to power saving are those that the battery gives, not fewer by a night."""
+    apple = replace(VENDORS["apple-watch-9"], power_saving_below=0.5)  # before the day's end, and before most top-ups
+    minutes, rated = [], []
+    for i in range(12):
+        person = replace(devoted(LSM2.person(8, i)), charging_habit="overnight", always_on_display=True)
+        person = replace(person, exercise_per_week=0.0)
+        for day, routine in enumerate(live_through(person, range(6), MONDAY)):
+            today = handled(person, apple, routine, day)[wearing.LEAD_MINUTES :]
+            risen = int(np.flatnonzero(today[:720] == Reason.CHARGING).max(initial=0))
+            saving = np.flatnonzero(today[risen:] == Reason.POWER_SAVING)
+            if risen and len(saving) and not (today[risen + 1 : risen + saving[0]] == Reason.CHARGING).any():
+                minutes.append(saving[0])
+                rated.append(1440 * (1 - apple.power_saving_below) / use_a_day(person, apple))
+    assert len(minutes) > 10
+    assert np.median(minutes) == pytest.approx(np.median(rated), rel=0.15)
+
+
+def test_a_flat_watch_measures_nothing_until_it_is_charged() -> None:
+    apple, charged = VENDORS["apple-watch-9"], 0
+    for i in range(12):
+        person = replace(devoted(LSM2.person(8, i)), charging_habit="overnight", forgetful=0.5, always_on_display=True)
+        days = [handled(person, apple, r, d)[40:] for d, r in enumerate(live_through(person, range(12), MONDAY))]
+        status = np.concatenate(days)
+        for _, after in runs(status == Reason.BATTERY_EMPTY).tolist():
+            if after < status.size:
+                assert status[after] == Reason.CHARGING
+                charged += 1
+    assert charged > 5
+
+
+def test_a_watch_that_is_put_away_is_not_charged() -> None:
+    pixel, unworn = VENDORS["pixel-watch-2"], 0
+    for habit in ("evening", "morning", "desk", "overnight"):
+        person = replace(devoted(LSM2.person(10, 1)), unworn_days=0.3, charging_habit=habit)
+        for day, routine in enumerate(live_through(person, range(30), MONDAY)):
+            (_, rise), (next_bed, _) = routine.nights
+            if away(person, day) and away(person, day - 1):  # not from the evening before, when it was still charged
+                today = handled(person, pixel, routine, day)[wearing.LEAD_MINUTES :]
+                assert not (today[rise : min(next_bed, 1440)] == Reason.CHARGING).any()
+                unworn += 1
+    assert unworn > 10
 
 
 def test_a_devoted_wearer_misses_nothing_but_charges() -> None:
