@@ -165,7 +165,8 @@ class Cohort:
         faults = linger(person, vendor, values, reason, day)
         faults += rewrite(reason, changes(person, self.population.summer_time, today, day, wear_key(person)))
         observed = deliver(values, reason)
-        round_to_resolution(truth)
+        if self.with_truth:
+            round_to_resolution(truth)
         return Recording(
             person=self.person_id(person.index - self.first_person),
             vendor=vendor.name,

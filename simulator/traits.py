@@ -239,9 +239,9 @@ def draw_manners(
         "diligence": float(0.8 * z_diligent),  # judgement
         "reactivity": float(math.exp(0.35 * z_reactive - 0.06)),  # judgement
         "trains_early": float(u_early),
-        # share of days with a nap: 0.11 of Fitbit days (norm nap_multi); older people more (UK Biobank, norm nap_ukb)
         # across time zones: mean 0.6; most people of a year make none, judgement
         "journeys_per_year": float(min(0.35 * math.exp(z_travel), 8.0)),
+        # share of days with a nap: 0.11 of Fitbit days (norm nap_multi); older people more (UK Biobank, norm nap_ukb)
         "naps": float(min((0.20 + 0.006 * older) * math.exp(0.6 * (2.0 * u_nap - 1.0)), 0.6)),
     }
 
