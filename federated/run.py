@@ -6,7 +6,7 @@ A run folder::
     public/train, validation   simulated public people; public/model: the warm start
     vendors/NAME               a maker's site: data, ledger, key
     server/round.safetensors   the model after the last finished round
-    model/                     the federated model
+    model/                     the federated model, and its privacy card
     test/                      held-out simulated people
     records.jsonl              what the report is made from
 
@@ -15,6 +15,7 @@ same model, ledgers and figures.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import time
@@ -48,11 +49,13 @@ from model.training import (
     validation_loss,
 )
 from model.windows import Days, Normaliser
+from privacy.card import Audited, PrivacyCard, as_markdown, facts, sign
 from privacy.ledger import Ledger, federation_epsilon
+from privacy.noise import load_or_create_key
 from simulator.cohort import Cohort
 from simulator.dataset import open_dataset
 from simulator.engines import Processes
-from simulator.files import write_whole
+from simulator.files import write_json, write_whole
 from simulator.generating import Engine, simulate
 from simulator.merging import merge_datasets
 from simulator.population import POPULATIONS
@@ -60,6 +63,7 @@ from simulator.recording import DataError, Reason, Recording
 from simulator.signals import NAMES
 
 WORTH_WORKERS_PERSON_DAYS = 200  # below, starting processes takes longer than the work
+CARD = "privacy.json"  # the privacy card in a model folder
 BackEnd = Literal["in-process", "flower"]
 PACKAGES = ("torch", "flwr", "opacus", "dp-accounting", "numpy")  # whose versions a record names
 SHOWN_SIGNALS = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
@@ -126,6 +130,8 @@ def _stages(experiment: Experiment, folder: Path, back_end: BackEnd, workers: in
     _score(experiment, folder, records, workers, watch)
     if not records.has("privacy", ""):
         records.add("privacy", "", _spent(experiment, sites), 0.0)
+    if experiment.protection.noise != "off" and not (folder / "model" / CARD).exists():
+        issue_card(folder)
 
 
 def begin(experiment: Experiment, folder: Path) -> Experiment:
@@ -382,6 +388,42 @@ def _spent(experiment: Experiment, sites: list[Site]) -> dict[str, Any]:
         "delta": experiment.protection.delta,
         "releases": {name: len(ledger.entries) for name, ledger in ledgers.items()},
     }
+
+
+def issue_card(folder: Path, audit: Audited | None = None) -> Path:
+    """Write the privacy card of a finished run beside its model, as signed JSON and as a page; the JSON's path.
+
+    The issuer's key lies in ``server/card.key``, readable by its owner only; its public half stands on the card.
+
+    Args:
+        folder: The run.
+        audit: What an audit found, if one was run.
+
+    Raises:
+        DataError: If the run is not finished.
+        LedgerError: If a ledger is damaged.
+    """
+    experiment = load(folder / "experiment.json")
+    weights = folder / "model" / "model.safetensors"
+    if not weights.exists():
+        raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
+    sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
+    ledgers = [site.ledger() for site in sites]
+    card = PrivacyCard(
+        model=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        experiment=experiment.digest,
+        noise=experiment.protection.noise,
+        trust="maker",
+        makers=tuple(facts(experiment.plan(site.maker), ledger) for site, ledger in zip(sites, ledgers, strict=True)),
+        federation=federation_epsilon(ledgers),
+        shared_people=1,
+        delta=experiment.protection.delta,
+        audit=audit,
+    )
+    signed = sign(card, load_or_create_key(folder / "server" / "card.key"))
+    write_whole(folder / "model" / "PRIVACY.md", as_markdown(signed).encode())
+    write_json(folder / "model" / CARD, signed)
+    return folder / "model" / CARD
 
 
 def _finite(plans: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -124,6 +124,7 @@ class Ledger:
         self.delta = delta
         self.epsilon_budget = epsilon_budget
         self._entries: tuple[Entry, ...] = ()
+        self._last = ""
 
     @classmethod
     def open(cls, path: Path, *, vendor: str, delta: float, epsilon_budget: float) -> "Ledger":
@@ -177,6 +178,11 @@ class Ledger:
         """All releases, oldest first, as of the last look at the file."""
         return self._entries
 
+    @property
+    def digest(self) -> str:
+        """Of the last line, and so of all lines before it, as of the last look at the file."""
+        return self._last
+
     def event(self) -> Any:
         """All releases as one ``dp_accounting.DpEvent``."""
         return dp_accounting.ComposedDpEvent([entry.release.event for entry in self._entries])
@@ -211,7 +217,7 @@ class Ledger:
                     f"{total:.4g}, above the budget of {self.epsilon_budget:g}"
                 )
             entry = Entry(release=release, epsilon=total, time=time.time())
-            _append(file, {"kind": KIND, **asdict(entry)}, last)
+            self._last = _append(file, {"kind": KIND, **asdict(entry)}, last)
             self._entries += (entry,)
         return True
 
@@ -275,7 +281,7 @@ class Ledger:
             file.write(b"\n" if kept else b"")
             file.flush()
             os.fsync(file.fileno())
-        self._entries = tuple(entries)
+        self._entries, self._last = tuple(entries), last
         return last
 
     def _parse(self, number: int, line: bytes, before: str) -> tuple[dict[str, Any], str]:
@@ -312,25 +318,34 @@ def federation_epsilon(ledgers: Sequence[Ledger], shared_people: bool | int = Fa
     Raises:
         PrivacyError: If the deltas differ or ``shared_people`` is not a number of vendors.
     """
-    if not ledgers:
-        return 0.0
     deltas = {ledger.delta for ledger in ledgers}
     if len(deltas) > 1:
         raise PrivacyError(f"the vendors' deltas {sorted(deltas)} differ: epsilons at different deltas do not compare")
-    at_once = len(ledgers) if shared_people is True else max(int(shared_people), 1)
-    if not 0 <= shared_people <= len(ledgers):
-        raise PrivacyError(f"{shared_people=} is not in [0, {len(ledgers)}], the number of vendors")
-    (delta,) = deltas
-    groups = combinations([ledger.event() for ledger in ledgers], at_once)
-    return max(epsilon(dp_accounting.ComposedDpEvent(list(group)), delta) for group in groups)
+    return composed_epsilon([ledger.event() for ledger in ledgers], max(deltas, default=0.5), shared_people)
 
 
-def _append(file: IO[bytes], content: dict[str, Any], before: str) -> None:
-    """Writes one line behind the line with digest ``before`` and waits until it is on the disk."""
+def composed_epsilon(events: Sequence[Any], delta: float, shared_people: bool | int = False) -> float:
+    """`federation_epsilon` of what vendors released, one ``dp_accounting.DpEvent`` each.
+
+    Raises:
+        PrivacyError: If ``shared_people`` is not a number of vendors.
+    """
+    if not events:
+        return 0.0
+    at_once = len(events) if shared_people is True else max(int(shared_people), 1)
+    if not 0 <= shared_people <= len(events):
+        raise PrivacyError(f"{shared_people=} is not in [0, {len(events)}], the number of vendors")
+    return max(epsilon(dp_accounting.ComposedDpEvent(list(group)), delta) for group in combinations(events, at_once))
+
+
+def _append(file: IO[bytes], content: dict[str, Any], before: str) -> str:
+    """Writes one line behind the line with digest ``before``, waits until it is on the disk, and gives its digest."""
+    digest = _digest(content, before)
     file.seek(0, os.SEEK_END)
-    file.write(json.dumps({**content, "digest": _digest(content, before)}).encode() + b"\n")
+    file.write(json.dumps({**content, "digest": digest}).encode() + b"\n")
     file.flush()
     os.fsync(file.fileno())
+    return digest
 
 
 def _digest(content: dict[str, Any], before: str) -> str:

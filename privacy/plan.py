@@ -47,6 +47,7 @@ COUNTABLE = {  # what the accountants can count without running out of digits, m
     "delta": (1e-30, 1.0),
     "epsilon": (1e-4, math.inf),
 }
+ATTACK_POINTS = 200  # of the privacy curve that an attack's limit is the least over
 NOISE_DIGITS = 4  # significant digits of a calibrated noise multiplier
 
 
@@ -144,6 +145,34 @@ def epsilon(event: Any, delta: float, accountant: str = "pld") -> float:
     _require("accountant", accountant, f"one of {', '.join(ACCOUNTANTS)}", accountant in ACCOUNTANTS)
     _require("delta", delta, "in (0, 1)", 0 < delta < 1)
     return _total(event, delta, accountant)
+
+
+def attack_limit(event: Any, false_positive_rate: float) -> float:
+    """The highest true positive rate that any membership test on everything in ``event`` can have.
+
+    A mechanism that is (epsilon, delta)-private for a whole curve of pairs allows at most the least over the curve of
+    ``exp(epsilon) * fpr + delta`` and of ``1 - exp(-epsilon) * (1 - delta - fpr)`` (Kairouz et al., arXiv:1311.0776).
+
+    Args:
+        event: As for `epsilon`.
+        false_positive_rate: Share of strangers that the test accuses, in (0, 1).
+
+    Raises:
+        PrivacyError: If the event is unknown or the rate out of bounds.
+    """
+    _require("false_positive_rate", false_positive_rate, "in (0, 1)", 0 < false_positive_rate < 1)
+    rows = {row: steps for row, steps in sorted(gaussian_rows(event).items()) if steps}
+    if not rows:
+        return false_positive_rate
+    if any(noise == 0 for _, noise in rows):
+        return 1.0
+    accountant = _pld(rows, false_positive_rate)
+    limit = 1.0
+    for power in np.linspace(0, -math.log(false_positive_rate), ATTACK_POINTS):  # beyond, exp(epsilon) * fpr is above 1
+        delta = float(accountant.get_delta(float(power)))
+        limit = min(limit, math.exp(power) * false_positive_rate + delta)
+        limit = min(limit, 1 - math.exp(-power) * (1 - delta - false_positive_rate))
+    return limit
 
 
 def noise_for(epsilon_target: float, sampling_rate: float, steps: int, delta: float, accountant: str = "pld") -> float:
@@ -271,10 +300,14 @@ def _pld_epsilon(rows: Rows, delta: float) -> float:
     What the discretisation adds grows like steps x cell**2, so the grid follows the steps and the size of the answer:
     a fixed 1e-4 would take seconds for a large epsilon and lose percents of a small one over many steps.
     """
+    return float(_pld(rows, delta).get_epsilon(delta))
+
+
+def _pld(rows: Rows, delta: float) -> PLDAccountant:
+    """The privacy loss distribution on a grid fine enough for the epsilon at ``delta``."""
     cells = max(PLD_CELLS[0], PLD_CELLS[1] * math.sqrt(sum(rows.values())))
     cell = max(_rdp_epsilon(rows, delta) / cells, PLD_FINEST_CELL)
-    accountant = PLDAccountant(value_discretization_interval=cell)
-    return float(accountant.compose(_composed(rows)).get_epsilon(delta))
+    return PLDAccountant(value_discretization_interval=cell).compose(_composed(rows))
 
 
 def _rdp_epsilon(rows: Rows, delta: float) -> float:

@@ -19,13 +19,14 @@ from flwr.serverapp.strategy import FedAvg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import privacy.card
 from federated.client_app import app as client_app
 from federated.experiment import Experiment
 from federated.flower import end_processes, marked, through_flower
 from federated.grid import InProcessGrid, drive
 from federated.maker import PeopleWindows, Site, agree, people_of, settle, train_round
 from federated.parameters import Theta, pack, touchable_vector, unpack
-from federated.run import Outcome, Watch, held_out, outcome, run
+from federated.run import CARD, Outcome, Watch, held_out, outcome, run
 from federated.server_app import last_round
 from federated.strategy import BUDGET, REFUSED, FederationError, MakerAverage, RefusedError, average, record, vector
 from federated.study.records import read
@@ -79,6 +80,16 @@ def test_a_finished_run_says_what_it_spent(whole: Path) -> None:
         assert said.epsilon[maker.name] == pytest.approx(plan.epsilon(), rel=1e-6)
         assert privacy["second_accountant"][maker.name] == pytest.approx(said.epsilon[maker.name], rel=0.03)
     assert {row["method"] for row in said.rows} >= {"federated", "public only", "linear", "diurnal"}
+
+
+def test_a_finished_run_has_a_card_that_a_stranger_can_check(whole: Path) -> None:
+    said, path = outcome(whole), whole / "model" / CARD
+    card, _, signed = privacy.card.read(path)
+    assert signed
+    assert card.federation == said.federation
+    broken = [finding.what for finding in privacy.card.check(path) if not finding.holds]
+    assert broken == ["noise is secret", "audited"]  # a rehearsal, and no audit was run
+    assert (whole / "server" / "card.key").stat().st_mode & 0o077 == 0
 
 
 def comparable(folder: Path) -> object:
