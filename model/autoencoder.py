@@ -16,7 +16,7 @@ LSM-1 [1] is the same class with other options: five-hour windows, patches of fi
 straight lines before anything else, positions counted from the window's beginning (no ``clock``), the full decoder, no
 anchors. The papers' AIM [2] is another: the full decoder, no anchors, and a fixed ``drop_ratio`` instead of gathering.
 
-Every parameter lives in Linear, LayerNorm or Embedding, so per-person gradients work with hooks; leading dimensions are
+Every parameter lives in Linear, LayerNorm or Embedding, so per-person gradients are known; leading dimensions are
 free, so that a person's windows can be one record: [people, windows, ...] has the person as dimension 0 throughout.
 
 [1] Narayanswamy et al., ICLR 2025, arXiv:2410.13638. [2] LSM-2, Google Research 2025. [3] Fu et al., arXiv:2401.14391.

@@ -17,26 +17,24 @@ on secret draws and must not be what a schedule counts: the learning rate is a p
 that closing applies, also to a step that the loop never saw (rule R2).
 
 The update is exactly ``(sum_p clip(g_p, C) + N(0, (sigma C)^2 I)) / (q * nominal_people)``, where ``g_p`` is the
-gradient of person p's mean loss: Opacus' hooks [1] compute it for inputs whose first axis is the person, and undo the
-loop's mean over people. Clipping, the sum and the noise are in float64; the result is rounded to the parameter's type.
+gradient of person p's mean loss (``privacy/person_gradients.py``). Clipping, the sum and the noise are in float64; the
+result is rounded to the parameter's type. ``C`` is a public constant: there is no adaptive clipping, which would need a
+count of its own in the ledger (rule R14).
 
 Why not Opacus' `make_private` and optimiser: they take rate and divisor from the private count (rule R2), let one
-person's NaN into every weight (R5), and draw noise from a generator that cannot repeat a step after a crash (R6, R19).
-
-[1] Yousefpour et al., "Opacus: user-friendly differential privacy library in PyTorch", arXiv:2109.12298.
+person's NaN into every weight (R5), draw noise from a generator that cannot repeat a step after a crash (R6, R19), and
+work out every gradient of a weight twice.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
-from opacus.grad_sample.grad_sample_module import GradSampleHooks
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from privacy.noise import KeyedStream
+from privacy.person_gradients import Mode, PersonGradient, PersonGradients, check_module, in_blocks
 from privacy.plan import PrivacyError, PrivacyPlan
 
 Item = TypeVar("Item")  # one person's windows
@@ -56,12 +54,13 @@ def make_private(
     micro_batch: int,
     learning_rate: Callable[[int], float],
     frozen: Mapping[str, Tensor] | None = None,
+    mode: Mode = "auto",
 ) -> tuple[nn.Module, "PrivateOptimizer", "PersonLoader[Item, Batch]"]:
     """A triple that trains ``module`` under ``plan`` in an ordinary loop.
 
     Args:
         module: Returns a loss per window, [people, windows]. The first axis of every layer's input is the person. It
-            is returned itself, with hooks that stay until the loader is through; its state dict does not change.
+            is returned itself, and leaves person gradients until the loader is through; its state dict does not change.
         optimizer: Of exactly the module's trainable parameters; it only ever sees noised gradients.
         plan: Public facts.
         people: Identifiers of the vendor's people. Order and number influence nothing that is public.
@@ -74,6 +73,7 @@ def make_private(
         learning_rate: The wrapped optimiser's learning rate at each step, a public schedule.
         frozen: By parameter name, a boolean tensor of the parameter's shape: True where the vendor's public schema
             (sensors that it lacks) keeps the entry as it is, without gradient and without noise.
+        mode: How person gradients are held, see `PersonGradients`; changes memory and time only.
 
     Raises:
         PrivacyError: If the parts do not fit together or the module mixes people.
@@ -84,8 +84,8 @@ def make_private(
         raise PrivacyError(f"{micro_batch=} is not at least 1")
     if steps.step != 1 or steps.start < 0 or steps.stop > plan.steps:
         raise PrivacyError(f"{steps=} does not lie in the plan's range(0, {plan.steps})")
-    _check_module(module)
-    private_optimizer = PrivateOptimizer(module, optimizer, plan, streams, learning_rate, frozen or {})
+    check_module(module)
+    private_optimizer = PrivateOptimizer(module, optimizer, plan, streams, learning_rate, frozen or {}, mode)
     loader = PersonLoader(private_optimizer, plan, people, draw, collate, streams, steps, micro_batch)
     return module, private_optimizer, loader
 
@@ -124,9 +124,6 @@ class PersonLoader(Generic[Item, Batch]):
         if self._begun:
             raise RuntimeError("a private loader gives each step once; make a new triple for new steps")
         self._begun = True
-        # Torch says so of every first layer; its inputs are data and need no gradient. The warning is raised in the
-        # loop's backward call, so that only a standing filter can reach it.
-        warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients", category=UserWarning)
         try:
             for step in self._steps:
                 for items in self._micro_batches(step):
@@ -134,7 +131,7 @@ class PersonLoader(Generic[Item, Batch]):
                     yield self._collate(items)
                 self._optimizer.close_step(step)
         finally:
-            self._optimizer.remove_hooks()
+            self._optimizer.release_module()
 
     def joining(self, step: int) -> list[str]:
         """Who is in ``step``: each person independently with probability ``q``, by a coin named after the person.
@@ -172,6 +169,7 @@ class PrivateOptimizer(Optimizer):
         streams: KeyedStream,
         learning_rate: Callable[[int], float],
         frozen: Mapping[str, Tensor],
+        mode: Mode = "auto",
     ) -> None:
         """See `make_private`; `Optimizer.__init__` is left out because the wrapped optimiser holds groups and state."""
         self.steps_taken = 0
@@ -184,7 +182,7 @@ class PrivateOptimizer(Optimizer):
         self._frozen = self._checked_masks(frozen)
         self._sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in self._parameters.items()}
         self._awaited: int | None = None
-        self._hooks = GradSampleHooks(module, batch_first=True, loss_reduction="mean", strict=True)
+        self._gradients = PersonGradients(module, mode)
 
     def expect(self, people: int) -> None:
         """Announces a micro-batch of so many people; the loop has to pass it through before anything else happens.
@@ -194,6 +192,7 @@ class PrivateOptimizer(Optimizer):
         """
         self._refuse_leftover()
         self._awaited = people
+        self._gradients.begin()
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # it has no loss to give back
         """Gathers the micro-batch's gradients, one a person, each clipped to norm ``C`` as a whole.
@@ -210,11 +209,10 @@ class PrivateOptimizer(Optimizer):
             raise RuntimeError("step() was called without a new batch from the private loader")
         gradients = {name: self._person_gradients(name, p) for name, p in self._parameters.items()}
         scales = clip_scales(gradients.values(), self._plan.clip_norm)
-        counted = scales > 0  # 0 times a value that is not finite would not be 0
         for name, gradient in gradients.items():
-            self._sums[name] += torch.tensordot(scales[counted], gradient[counted].to(torch.float64), dims=1)
+            add_weighted(self._sums[name], gradient, scales)
         self._awaited = None
-        self.zero_grad()
+        self._gradients.begin()
 
     def close_step(self, step: int) -> None:
         """Adds the step's noise to the sum, divides by the public constant, and moves the parameters."""
@@ -235,14 +233,13 @@ class PrivateOptimizer(Optimizer):
                 self._parameters[name].copy_(torch.where(self._frozen[name], before, self._parameters[name]))
         self.steps_taken += 1
 
-    def remove_hooks(self) -> None:
+    def release_module(self) -> None:
         """Makes the module an ordinary one again."""
-        self._hooks.cleanup()
+        self._gradients.detach()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the last backward pass; what was gathered for the step stays."""
-        for parameter in self._parameters.values():
-            parameter.grad_sample = None  # type: ignore[attr-defined]  # where Opacus puts it
+        self._gradients.zero()
         self._wrapped.zero_grad(set_to_none)
 
     def _noise(self, step: int, name: str) -> Tensor:
@@ -252,20 +249,20 @@ class PrivateOptimizer(Optimizer):
         scale = self._plan.noise_multiplier * self._plan.clip_norm
         return (scale * draws).view(parameter.shape).to(parameter.device)
 
-    def _person_gradients(self, name: str, parameter: Tensor) -> Tensor:
+    def _person_gradients(self, name: str, parameter: nn.Parameter) -> PersonGradient:
         """One parameter's gradients, [people, *shape], zero where frozen."""
-        gradient = getattr(parameter, "grad_sample", None)
+        gradient = self._gradients.of(parameter)
         frozen = self._frozen.get(name)
         expected = (self._awaited, *parameter.shape)
         if gradient is None and frozen is not None and bool(frozen.all()):
             return parameter.new_zeros(expected)
-        if not isinstance(gradient, Tensor):
-            raise PrivacyError(f"{name} got no gradient in exactly one backward pass: is it used, in train() mode?")
-        if gradient.shape != expected:
+        if gradient is None:
+            raise PrivacyError(f"{name} got no gradient in exactly one backward pass: is it used in every one?")
+        if tuple(gradient.shape) != expected:
             raise PrivacyError(
                 f"{name} has person gradients of shape {list(gradient.shape)}, expected {list(expected)}"
             )
-        return gradient if frozen is None else gradient.masked_fill(frozen, 0.0)
+        return gradient if frozen is None else gradient.masked_fill_(frozen, 0.0)
 
     def _refuse_leftover(self) -> None:
         if self._awaited is not None:
@@ -317,28 +314,29 @@ class PrivateOptimizer(Optimizer):
         self._wrapped.load_state_dict(state_dict)
 
 
-def clip_scales(gradients: Iterable[Tensor], clip_norm: float) -> Tensor:
+def clip_scales(gradients: Iterable[PersonGradient], clip_norm: float) -> Tensor:
     """What each person's gradient is to be multiplied by so that its norm is at most ``clip_norm``.
 
     Args:
-        gradients: One tensor a parameter, [people, *shape]; the norm runs over all of them together.
+        gradients: One a parameter, [people, *shape]; the norm runs over all of them together.
         clip_norm: ``C``.
 
     Returns:
         float64 [people] in [0, 1]; 0 for a person with any value that is not finite.
     """
-    square = torch.stack([g.flatten(1).to(torch.float64).square().sum(1) for g in gradients]).sum(0)
+    squares = []
+    for gradient in gradients:
+        norms = [torch.linalg.vector_norm(block, dim=1) for _, block in in_blocks(gradient)]
+        squares.append(torch.cat(norms).square() if norms else torch.zeros(0, dtype=torch.float64))
+    square = torch.stack(squares).sum(0)
     return torch.where(square.isfinite(), clip_norm / square.sqrt().clamp(min=clip_norm), 0.0)
 
 
-def _check_module(module: nn.Module) -> None:
-    """Refuses layers that mix people or whose person gradients Opacus' hooks do not know."""
-    for name, layer in module.named_modules():
-        if isinstance(layer, _BatchNorm):
-            raise PrivacyError(f"layer {name!r} is a {type(layer).__name__}, which mixes people: use a LayerNorm")
-        owns = any(p.requires_grad for p in layer.parameters(recurse=False))
-        if owns and type(layer) not in GradSampleHooks.GRAD_SAMPLERS:
-            raise PrivacyError(
-                f"layer {name!r} of type {type(layer).__name__} owns parameters but has no person gradients: "
-                "keep them in Linear, LayerNorm or Embedding layers"
-            )
+def add_weighted(total: Tensor, gradient: PersonGradient, scales: Tensor) -> None:
+    """Adds ``sum_p scales[p] gradient[p]`` to the float64 ``total``; people of scale 0 are not looked at."""
+    flat, everybody = total.view(-1), bool((scales > 0).all())
+    for people, block in in_blocks(gradient):
+        weight = scales[people]
+        if not everybody:  # 0 times a value that is not finite would not be 0
+            weight, block = weight[weight > 0], block[weight > 0]
+        flat.addmv_(block.t(), weight)

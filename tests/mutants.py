@@ -39,9 +39,9 @@ def clip_each_parameter(patch: pytest.MonkeyPatch) -> None:
         for name, p in self._parameters.items():
             gradient = self._person_gradients(name, p)
             scale = mechanism.clip_scales([gradient], self._plan.clip_norm)
-            self._sums[name] += torch.tensordot(scale, gradient, dims=1)
+            mechanism.add_weighted(self._sums[name], gradient, scale)
         self._awaited = None
-        self.zero_grad()
+        self._gradients.begin()
 
     patch.setattr(PrivateOptimizer, "step", gather)
 
@@ -162,13 +162,13 @@ def clip_without_looking(patch: pytest.MonkeyPatch) -> None:
     """The textbook formula: NaN stays NaN."""
 
     def gather(self: Any) -> None:
-        gradients = {name: self._person_gradients(name, p) for name, p in self._parameters.items()}
+        gradients = {name: self._person_gradients(name, p)[:] for name, p in self._parameters.items()}
         norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients.values()]).sum(0).sqrt()
         scale = (self._plan.clip_norm / norm).clamp(max=1.0)
         for name, gradient in gradients.items():
             self._sums[name] += torch.tensordot(scale, gradient, dims=1)
         self._awaited = None
-        self.zero_grad()
+        self._gradients.begin()
 
     patch.setattr(PrivateOptimizer, "step", gather)
 

@@ -52,14 +52,17 @@ def slow_update(module: nn.Module, plan: Any, people: dict[str, Tensor], streams
     clip=st.sampled_from([0.01, 0.5, 100.0]),
     micro_batch=st.integers(1, 10),
     step=st.integers(0, 99),
+    mode=st.sampled_from(["auto", "keep", "recompute"]),
 )
 def test_update_is_the_definition(
-    seed: int, n: int, k: int, rate: float, noise: float, clip: float, micro_batch: int, step: int
+    seed: int, n: int, k: int, rate: float, noise: float, clip: float, micro_batch: int, step: int, mode: str
 ) -> None:
     plan = make_plan(noise_multiplier=noise, clip_norm=clip, sampling_rate=rate, windows_per_person=k)
     people, streams = make_people(n, seed), KeyedStream(KEY, seed)
     expected = slow_update(Tiny(seed), plan, people, streams, step)
-    moved = update(Tiny(seed), plan, people, streams=streams, steps=range(step, step + 1), micro_batch=micro_batch)
+    moved = update(
+        Tiny(seed), plan, people, streams=streams, steps=range(step, step + 1), micro_batch=micro_batch, mode=mode
+    )
     torch.testing.assert_close(moved, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -84,6 +87,24 @@ def test_several_steps_are_single_steps_in_a_row() -> None:
 def test_the_same_step_again_is_the_same_release() -> None:
     plan, people = make_plan(noise_multiplier=1.0), make_people(6)
     assert torch.equal(update(Tiny(), plan, people), update(Tiny(), plan, people))
+
+
+@pytest.mark.parametrize("mode", ["keep", "recompute"])
+def test_the_loop_may_look_without_gradient_and_zero_late(mode: str) -> None:
+    plan, people = make_plan(sampling_rate=1.0), make_people(3)
+    expected = update(Tiny(), plan, people)
+    module = Tiny().eval()  # evaluation mode makes no difference
+    before = flat(module)
+    _, optimizer, loader = triple(module, plan, people, mode=mode)
+    for batch in loader:
+        loss = module(batch).mean()
+        with torch.no_grad():
+            module(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        assert module.embed.weight.grad is None, "the gradient of everybody together is nowhere"
+        optimizer.step()
+    torch.testing.assert_close(before - flat(module), expected, rtol=0, atol=1e-12)
 
 
 @settings(deadline=None, max_examples=10)
@@ -152,7 +173,7 @@ def test_a_wholly_frozen_branch_may_be_unused_but_no_other() -> None:
     assert float(update(module, plan, people, frozen=frozen).norm()) > 0
 
 
-def test_state_dict_keeps_its_names_and_the_hooks_go() -> None:
+def test_state_dict_keeps_its_names_and_the_module_is_ordinary_again() -> None:
     module = Tiny()
     names = list(module.state_dict())
     plan, people = make_plan(), make_people(4)
@@ -160,18 +181,21 @@ def test_state_dict_keeps_its_names_and_the_hooks_go() -> None:
     assert private is module
     assert list(private.state_dict()) == names
     loop(private, optimizer, loader)
-    assert not hasattr(module.embed.weight, "grad_sample")
-    assert not module.embed._forward_hooks
-    update(module, plan, people)  # hooks can be set again
+    assert "forward" not in vars(module.embed)
+    assert not module._forward_hooks
+    module(torch.stack(list(people.values()))).mean().backward()
+    assert module.embed.weight.grad is not None
+    update(module, plan, people)  # and can be private again
 
 
-def test_hooks_go_when_the_loop_breaks() -> None:
+def test_the_module_is_ordinary_again_when_the_loop_breaks() -> None:
     module = Tiny()
     _, _, loader = triple(module, make_plan(sampling_rate=1.0), make_people(4))
     iterator = iter(loader)
     next(iterator)
     iterator.close()
-    assert not module.embed._forward_hooks
+    assert "forward" not in vars(module.embed)
+    assert not module._forward_hooks
 
 
 def test_somebody_without_windows_gives_nothing() -> None:
@@ -230,10 +254,19 @@ class TestMisuse:
         with pytest.raises(ValueError, match="closure"):
             optimizer.step(lambda: 0.0)
 
-    def test_evaluation_mode(self) -> None:
-        module, optimizer, loader = triple(Tiny().eval(), make_plan(sampling_rate=1.0), make_people(2))
-        with pytest.raises(ValueError, match="No activations detected"):  # Opacus' own words
-            loop(module, optimizer, loader)
+    def test_two_private_loops_over_one_module(self) -> None:
+        module = Tiny()
+        triple(module, make_plan(), make_people(2))
+        with pytest.raises(PrivacyError, match="in a private loop already"):
+            triple(module, make_plan(), make_people(2))
+
+    def test_the_same_graph_backward_twice(self) -> None:
+        module, optimizer, loader = triple(Tiny(), make_plan(sampling_rate=1.0), make_people(2))
+        loss = module(next(iter(loader))).mean()
+        loss.backward(retain_graph=True)
+        loss.backward()
+        with pytest.raises(PrivacyError, match="exactly one backward pass"):
+            optimizer.step()
 
     def test_windows_as_the_first_axis(self) -> None:
         class Flattening(Tiny):
