@@ -32,11 +32,21 @@ from typing import IO, Any
 import dp_accounting
 
 from privacy.noise import KeyedStream, sync_folder
-from privacy.plan import ADJACENCY, UNIT, PrivacyError, PrivacyPlan, check_mechanism, epsilon, gaussian_event
+from privacy.plan import (
+    ADJACENCY,
+    UNIT,
+    PrivacyError,
+    PrivacyPlan,
+    check_arithmetic,
+    check_mechanism,
+    check_truncation,
+    epsilon,
+    gaussian_event,
+)
 
 FORMAT = "everywear privacy ledger 1"
 BEGUN = ".begun"  # what the name of the mark beside a ledger adds to the ledger's
-KIND = "poisson_gaussian"  # the only kind of release there is yet; rate 1 makes it a plain Gaussian
+KINDS = {False: "poisson_gaussian", True: "truncated_poisson_gaussian"}  # by truncation; rate 1 is a plain Gaussian
 
 
 class LedgerError(PrivacyError):
@@ -60,6 +70,9 @@ class Release:
         sampling_rate: Probability with which each person joins each step.
         noise_multiplier: Noise deviation over one person's largest contribution.
         steps: Noised sums that the answer is made of.
+        most_people: Most people of a step; 0: as many as join.
+        people: At most so many people there are; 0 where ``most_people`` is.
+        arithmetic: How sums and noise were added, "float" or "grid".
     """
 
     run: str
@@ -69,26 +82,50 @@ class Release:
     sampling_rate: float
     noise_multiplier: float
     steps: int
+    most_people: int = 0
+    people: int = 0
+    arithmetic: str = "float"
 
     def __post_init__(self) -> None:
         check_mechanism(self.noise_multiplier, self.sampling_rate, self.steps)
+        check_truncation(self.most_people, self.people)
+        check_arithmetic(self.arithmetic)
         for name, kind in {"round": int, "sampling_rate": float, "noise_multiplier": float}.items():
             object.__setattr__(self, name, kind(getattr(self, name)))  # equal releases have to be written alike
 
     @classmethod
     def of(cls, plan: PrivacyPlan, *, steps: int, **asked: Any) -> "Release":
         """The release of ``steps`` training steps under ``plan``; ``asked`` holds run, round, purpose and content."""
-        rate, noise = plan.sampling_rate, plan.noise_multiplier
-        return cls(**asked, sampling_rate=rate, noise_multiplier=noise, steps=steps)
+        people, most = plan.truncation or (0, 0)
+        return cls(
+            **asked,
+            sampling_rate=plan.sampling_rate,
+            noise_multiplier=plan.noise_multiplier,
+            steps=steps,
+            most_people=most,
+            people=people,
+            arithmetic=plan.arithmetic,
+        )
 
     @property
     def event(self) -> Any:
         """What the release costs, as a ``dp_accounting.DpEvent``."""
-        return gaussian_event(self.sampling_rate, self.noise_multiplier, self.steps)
+        truncation = (self.people, self.most_people) if self.most_people else None
+        return gaussian_event(self.sampling_rate, self.noise_multiplier, self.steps, truncation)
+
+    @property
+    def kind(self) -> str:
+        """Which mechanism it was, as the ledger writes it."""
+        return KINDS[self.most_people > 0]
 
     def stream(self, key: bytes) -> KeyedStream:
-        """The release's own randomness: the same for the same release, independent for any other."""
-        return KeyedStream(key, "release", json.dumps(asdict(self), sort_keys=True))
+        """The release's own randomness: the same for the same release, independent for any other.
+
+        What later versions added stands in the address only where it is used, so that older releases stay the same.
+        """
+        facts, later = asdict(self), {"most_people": 0, "people": 0, "arithmetic": "float"}
+        address = {name: value for name, value in facts.items() if name not in later or value != later[name]}
+        return KeyedStream(key, "release", json.dumps(address, sort_keys=True))
 
 
 def private_digest(key: bytes, *parts: bytes) -> str:
@@ -217,7 +254,7 @@ class Ledger:
                     f"{total:.4g}, above the budget of {self.epsilon_budget:g}"
                 )
             entry = Entry(release=release, epsilon=total, time=time.time())
-            self._last = _append(file, {"kind": KIND, **asdict(entry)}, last)
+            self._last = _append(file, {"kind": release.kind, **asdict(entry)}, last)
             self._entries += (entry,)
         return True
 
@@ -296,10 +333,15 @@ class Ledger:
         return content, digest
 
     def _entry(self, number: int, content: dict[str, Any]) -> Entry:
-        if content.pop("kind", None) != KIND:
-            raise LedgerError(f"{self.path}: line {number + 1} is not of kind {KIND!r}, the only one known")
+        kind = content.pop("kind", None)
+        if kind not in KINDS.values():
+            known = " or ".join(map(repr, KINDS.values()))
+            raise LedgerError(f"{self.path}: line {number + 1} is not of kind {known}, the only ones known")
         try:
-            return Entry(**{**content, "release": Release(**content["release"])})
+            release = Release(**content["release"])
+            if kind != release.kind:
+                raise PrivacyError(f"{release.kind!r} is called {kind!r}")
+            return Entry(**{**content, "release": release})
         except (KeyError, TypeError, PrivacyError) as error:
             raise LedgerError(f"{self.path}: line {number + 1} has other fields than a release: {error}") from error
 

@@ -84,6 +84,11 @@ def make_private(
         raise PrivacyError(f"{micro_batch=} is not at least 1")
     if steps.step != 1 or steps.start < 0 or steps.stop > plan.steps:
         raise PrivacyError(f"{steps=} does not lie in the plan's range(0, {plan.steps})")
+    if plan.most_people and len(people) > plan.nominal_people:
+        raise PrivacyError(
+            f"{len(people)} people are more than the plan's nominal_people={plan.nominal_people}: truncation to "
+            f"most_people={plan.most_people} is counted for at most so many"
+        )
     check_module(module)
     private_optimizer = PrivateOptimizer(module, optimizer, plan, streams, learning_rate, frozen or {}, mode)
     loader = PersonLoader(private_optimizer, plan, people, draw, collate, streams, steps, micro_batch)
@@ -107,6 +112,7 @@ class PersonLoader(Generic[Item, Batch]):
         """See `make_private`."""
         self._optimizer = optimizer
         self._rate = plan.sampling_rate
+        self._most = plan.most_people or len(people)
         self._people = people
         self._draw = draw
         self._collate = collate
@@ -137,10 +143,16 @@ class PersonLoader(Generic[Item, Batch]):
         """Who is in ``step``: each person independently with probability ``q``, by a coin named after the person.
 
         The coin knows neither the person's place in the list nor the other people, so one person more or less changes
-        nobody else's draws (rules R1 and R3).
+        nobody else's draws (rules R1 and R3). Of more than ``most_people``, that many stay by lots, which are coins of
+        another kind: a uniformly random subset, in which one person more pushes out one at most.
         """
         coins = self._streams.child("join", step)
-        return [person for person in self._people if coins.chance(person) < self._rate]
+        joining = [person for person in self._people if coins.chance(person) < self._rate]
+        if len(joining) > self._most:
+            lots = self._streams.child("stay", step)
+            staying = set(sorted(joining, key=lots.chance)[: self._most])
+            joining = [person for person in joining if person in staying]
+        return joining
 
     def _micro_batches(self, step: int) -> Iterator[list[Item]]:
         joining = self.joining(step)

@@ -8,15 +8,27 @@ one gradient, the mean over ``k`` windows, clipped to norm ``C``; Gaussian noise
 the sum, which is divided by the public constant ``q * nominal_people``. Its privacy under adding or removing a person
 is that of the Poisson-subsampled Gaussian, composed over the steps; ``k`` and ``C`` do not enter [1].
 
+Truncation: with ``most_people`` set, a step that more people join is cut down to a random ``most_people`` of them. A
+person who joins may then push another one out, which moves the sum by up to ``2 C``. Let ``p`` be the probability that
+at least ``most_people`` of the other ``nominal_people - 1`` join. If they do not, which is no worse if it is known, the
+person is a Poisson-subsampled Gaussian as before. If they do, the batch with the person is, with probability
+``q most_people / (m + 1)`` for ``m`` others who joined, one without in which a random member was replaced; that is a
+Gaussian of sensitivity 2 subsampled at no more than ``q most_people / (most_people + 1)``, counted as a replacement,
+which is a little more. The distribution composed is this mixture. It holds for any number of people up to
+``nominal_people``, because ``p`` grows with people and the second part dominates the first. That of dp_accounting's
+`TruncatedSubsampledGaussianDpEvent` [5], which is the event, holds for exactly ``nominal_people`` and is never higher.
+
 Three accountants: "pld" [2] is the truth that ledgers and budgets use: it rounds privacy loss up, so its epsilon is
 never below the true one. "prv" [3] is an independent implementation by others (its central estimate, not a bound).
-"rdp" [4] is a looser upper bound, kept because most of the literature quotes it.
+"rdp" [4] is a looser upper bound, kept because most of the literature quotes it. Truncated steps count "prv" as plain
+ones whose ``delta`` pays for truncation ever happening; where it cannot, "rdp" is the second opinion.
 
 [1] Charles et al., "Fine-tuning large language models with user-level differential privacy", arXiv:2407.07737.
 [2] Doroshenko et al., "Connect the dots: tighter discrete approximations of privacy loss distributions",
     arXiv:2207.04380, as implemented in dp_accounting.
 [3] Gopi et al., "Numerical composition of differential privacy", arXiv:2106.02848, as implemented in Opacus.
 [4] Mironov et al., "Renyi differential privacy of the sampled Gaussian mechanism", arXiv:1908.10530.
+[5] arXiv:2508.15089, as dp_accounting cites it.
 """
 
 import math
@@ -28,9 +40,10 @@ from typing import Any
 
 import dp_accounting
 import numpy as np
-from dp_accounting.pld import PLDAccountant
-from dp_accounting.rdp import RdpAccountant
+from dp_accounting.pld import privacy_loss_distribution as pld
+from dp_accounting.rdp import RdpAccountant, compute_epsilon
 from scipy.optimize import brentq
+from scipy.stats import binom
 
 UNIT = "person"
 ADJACENCY = "add or remove one person"
@@ -48,6 +61,8 @@ COUNTABLE = {  # what the accountants can count without running out of digits, m
     "epsilon": (1e-4, math.inf),
 }
 ATTACK_POINTS = 200  # of the privacy curve that an attack's limit is the least over
+ARITHMETICS = ("float", "grid")
+TAIL_MARGIN = 1e-9  # relative: binomial tails are counted higher by it than they come out
 NOISE_DIGITS = 4  # significant digits of a calibrated noise multiplier
 
 
@@ -68,6 +83,9 @@ class PrivacyPlan:
         windows_per_person: ``k``: windows drawn from a joining person per step.
         delta: The probability with which the guarantee may fail.
         epsilon_budget: What the vendor's ledger may never exceed, other releases included; a ledger wants it finite.
+        most_people: Most people of a step, as if more had not joined; 0: as many as join. With it, ``nominal_people``
+            has to be an upper bound on the vendor's people, and a loader refuses more.
+        arithmetic: How sums and noise are added: "float", in float64; "grid", as integers (rule R16).
         unit: What is protected: all rows of a person.
         adjacency: Which data sets must look alike.
 
@@ -83,6 +101,8 @@ class PrivacyPlan:
     windows_per_person: int
     delta: float
     epsilon_budget: float
+    most_people: int = 0
+    arithmetic: str = "float"
     unit: str = UNIT
     adjacency: str = ADJACENCY
 
@@ -93,6 +113,8 @@ class PrivacyPlan:
         _require("windows_per_person", self.windows_per_person, ">= 1", _is_count(self.windows_per_person, 1))
         _require("epsilon_budget", self.epsilon_budget, "in (0, inf]", self.epsilon_budget > 0)
         _check_delta_protects(self.delta, self.nominal_people)
+        check_truncation(self.most_people, self.nominal_people)
+        check_arithmetic(self.arithmetic)
         _require("unit", self.unit, f"{UNIT!r}, the only one there is", self.unit == UNIT)
         _require("adjacency", self.adjacency, f"{ADJACENCY!r}, the only one there is", self.adjacency == ADJACENCY)
 
@@ -105,7 +127,7 @@ class PrivacyPlan:
             facts: All other fields but ``noise_multiplier``.
         """
         blank = cls(**{"epsilon_budget": epsilon, **facts, "noise_multiplier": 0.0})  # checks every other field
-        noise = noise_for(epsilon, blank.sampling_rate, blank.steps, blank.delta)
+        noise = noise_for(epsilon, blank.sampling_rate, blank.steps, blank.delta, truncation=blank.truncation)
         return cls(**{**asdict(blank), "noise_multiplier": noise})
 
     @property
@@ -113,17 +135,31 @@ class PrivacyPlan:
         """What the noised sum is divided by: the expected number of joining people, by public constants (rule R2)."""
         return self.sampling_rate * self.nominal_people
 
+    @property
+    def truncation(self) -> "Truncation":
+        """``(nominal_people, most_people)``, or None if nobody is ever left out."""
+        return (self.nominal_people, self.most_people) if self.most_people else None
+
     def event(self, steps: int | None = None) -> Any:
         """The ``dp_accounting.DpEvent`` of ``steps`` steps, by default of all."""
-        return gaussian_event(self.sampling_rate, self.noise_multiplier, self.steps if steps is None else steps)
+        steps = self.steps if steps is None else steps
+        return gaussian_event(self.sampling_rate, self.noise_multiplier, steps, self.truncation)
 
     def epsilon(self, steps: int | None = None, accountant: str = "pld") -> float:
         """What ``steps`` steps spend, by default all of them."""
         return epsilon(self.event(steps), self.delta, accountant)
 
 
-def gaussian_event(sampling_rate: float, noise_multiplier: float, steps: int) -> Any:
-    """``steps`` Poisson-subsampled Gaussian releases as a ``dp_accounting.DpEvent``."""
+Truncation = tuple[int, int] | None
+"""People at most, and most people of a step; None where a step takes everybody who joins."""
+
+
+def gaussian_event(sampling_rate: float, noise_multiplier: float, steps: int, truncation: Truncation = None) -> Any:
+    """``steps`` Poisson-subsampled Gaussian releases, truncated or not, as a ``dp_accounting.DpEvent``."""
+    if truncation is not None:
+        people, most = truncation
+        truncated = dp_accounting.TruncatedSubsampledGaussianDpEvent(people, sampling_rate, most, noise_multiplier)
+        return dp_accounting.SelfComposedDpEvent(truncated, steps)
     gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)
     return dp_accounting.SelfComposedDpEvent(dp_accounting.PoissonSampledDpEvent(sampling_rate, gaussian), steps)
 
@@ -132,7 +168,8 @@ def epsilon(event: Any, delta: float, accountant: str = "pld") -> float:
     """The epsilon at ``delta`` of everything in ``event``, under adding or removing one person.
 
     Args:
-        event: Poisson-subsampled Gaussians in any composition; whatever else is refused, never guessed at.
+        event: Poisson-subsampled Gaussians, truncated or not, in any composition; whatever else is refused, never
+            guessed at.
         delta: In (0, 1).
         accountant: "pld", "prv" or "rdp".
 
@@ -164,18 +201,25 @@ def attack_limit(event: Any, false_positive_rate: float) -> float:
     rows = {row: steps for row, steps in sorted(gaussian_rows(event).items()) if steps}
     if not rows:
         return false_positive_rate
-    if any(noise == 0 for _, noise in rows):
+    if any(row[1] == 0 for row in rows):
         return 1.0
-    accountant = _pld(rows, false_positive_rate)
+    loss = _pld(rows, false_positive_rate)
     limit = 1.0
     for power in np.linspace(0, -math.log(false_positive_rate), ATTACK_POINTS):  # beyond, exp(epsilon) * fpr is above 1
-        delta = float(accountant.get_delta(float(power)))
+        delta = float(loss.get_delta_for_epsilon(float(power)))
         limit = min(limit, math.exp(power) * false_positive_rate + delta)
         limit = min(limit, 1 - math.exp(-power) * (1 - delta - false_positive_rate))
     return limit
 
 
-def noise_for(epsilon_target: float, sampling_rate: float, steps: int, delta: float, accountant: str = "pld") -> float:
+def noise_for(
+    epsilon_target: float,
+    sampling_rate: float,
+    steps: int,
+    delta: float,
+    accountant: str = "pld",
+    truncation: Truncation = None,
+) -> float:
     """The least noise multiplier, to four digits and rounded up, with which ``steps`` steps spend at most the target.
 
     Raises:
@@ -189,7 +233,7 @@ def noise_for(epsilon_target: float, sampling_rate: float, steps: int, delta: fl
         return 0.0
 
     def spent(noise: float) -> float:
-        return epsilon(gaussian_event(sampling_rate, noise, steps), delta, accountant)
+        return epsilon(gaussian_event(sampling_rate, noise, steps, truncation), delta, accountant)
 
     low, high = _bracket(spent, epsilon_target)
     if low == 0:
@@ -259,24 +303,25 @@ def _total(event: Any, delta: float, accountant: str) -> float:
     rows = {row: steps for row, steps in sorted(gaussian_rows(event).items()) if steps}  # sorted: equal to the last bit
     if not rows:
         return 0.0
-    if any(noise == 0 for _, noise in rows):
+    if any(row[1] == 0 for row in rows):
         return math.inf
     _check_countable(delta=delta, steps=sum(rows.values()))
-    for rate, noise in rows:
+    for rate, noise, *_ in rows:
         _check_countable(sampling_rate=rate, noise_multiplier=noise)
     return max(0.0, ACCOUNTANTS[accountant](rows, delta))
 
 
-Rows = dict[tuple[float, float], int]  # (sampling rate, noise multiplier) -> steps
+Row = tuple[float, float] | tuple[float, float, int, int]  # sampling rate, noise multiplier; people, most of a step
+Rows = dict[Row, int]  # -> steps
 
 
 def gaussian_rows(event: Any) -> Rows:
     """An event as how many steps were taken at which rate and noise; equal ones are merged, as order is irrelevant.
 
     Raises:
-        PrivacyError: If the event holds anything but Poisson-subsampled Gaussians.
+        PrivacyError: If the event holds anything but Poisson-subsampled Gaussians, truncated or not.
     """
-    rows: Counter[tuple[float, float]] = Counter()
+    rows: Counter[Row] = Counter()
     match event:
         case dp_accounting.NoOpDpEvent():
             pass
@@ -289,6 +334,11 @@ def gaussian_rows(event: Any) -> Rows:
             rows[1.0, float(event.noise_multiplier)] = 1
         case dp_accounting.PoissonSampledDpEvent() if isinstance(event.event, dp_accounting.GaussianDpEvent):
             rows[float(event.sampling_probability), float(event.event.noise_multiplier)] = 1
+        case dp_accounting.TruncatedSubsampledGaussianDpEvent():
+            people, most = int(event.dataset_size), int(event.truncated_batch_size)
+            check_truncation(most, people)
+            _require("truncated_batch_size", most, ">= 1", most >= 1)
+            rows[float(event.sampling_probability), float(event.noise_multiplier), people, most] = 1
         case _:
             raise PrivacyError(f"{event=} is not made of Poisson-subsampled Gaussians")
     return dict(rows)
@@ -300,19 +350,60 @@ def _pld_epsilon(rows: Rows, delta: float) -> float:
     What the discretisation adds grows like steps x cell**2, so the grid follows the steps and the size of the answer:
     a fixed 1e-4 would take seconds for a large epsilon and lose percents of a small one over many steps.
     """
-    return float(_pld(rows, delta).get_epsilon(delta))
+    return float(_pld(rows, delta).get_epsilon_for_delta(delta))
 
 
-def _pld(rows: Rows, delta: float) -> PLDAccountant:
+def _pld(rows: Rows, delta: float) -> Any:
     """The privacy loss distribution on a grid fine enough for the epsilon at ``delta``."""
     cells = max(PLD_CELLS[0], PLD_CELLS[1] * math.sqrt(sum(rows.values())))
     cell = max(_rdp_epsilon(rows, delta) / cells, PLD_FINEST_CELL)
-    return PLDAccountant(value_discretization_interval=cell).compose(_composed(rows))
+    total = pld.identity(value_discretization_interval=cell)
+    for row, steps in rows.items():
+        total = total.compose(_step_pld(row, cell).self_compose(steps))
+    return total
+
+
+def _step_pld(row: Row, cell: float) -> Any:
+    """The privacy loss distribution of one step: a Poisson-subsampled Gaussian, or the mixture of the docstring."""
+
+    def gaussian(rate: float, noise: float, **more: Any) -> Any:
+        return pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=cell, **more)
+
+    plain = gaussian(row[0], row[1])
+    chance, rate_then = _truncated(row)
+    if not chance:
+        return plain
+    replaced = gaussian(rate_then, row[1] / 2, neighboring_relation=dp_accounting.NeighboringRelation.REPLACE_ONE)
+    return replaced.compute_mixture(plain, chance)
+
+
+def _truncated(row: Row) -> tuple[float, float]:
+    """The probability that a person who joins meets a full step, at most, and the rate of being let in then."""
+    if len(row) == 2:
+        return 0.0, 0.0
+    rate, _, people, most = row
+    chance = float(binom.sf(most - 1, people - 1, rate)) if most < people else 0.0
+    return min(1.0, chance * (1 + TAIL_MARGIN)), rate * most / (most + 1)
 
 
 def _rdp_epsilon(rows: Rows, delta: float) -> float:
     """The Renyi accountant's epsilon: an upper bound, usually 5 to 15 % above the truth."""
-    return float(RdpAccountant(orders=RDP_ORDERS).compose(_composed(rows)).get_epsilon(delta))
+
+    def orders(rate: float, noise: float) -> Any:
+        return RdpAccountant(orders=RDP_ORDERS).compose(gaussian_event(rate, noise, 1)).rdp
+
+    total = np.zeros(len(RDP_ORDERS))
+    less_one = np.array(RDP_ORDERS) - 1.0
+    for row, steps in rows.items():
+        one = orders(row[0], row[1])
+        chance, rate_then = _truncated(row)
+        if chance:
+            full = orders(rate_then, row[1] / 2)
+            with np.errstate(divide="ignore"):  # chance may be 1
+                logs = (np.log1p(-chance) + less_one * one, np.log(chance) + less_one * full)
+            one = np.logaddexp(*logs) / less_one
+        total += steps * one
+    return float(compute_epsilon(RDP_ORDERS, total, delta)[0])
 
 
 def _prv_epsilon(rows: Rows, delta: float) -> float:
@@ -321,8 +412,12 @@ def _prv_epsilon(rows: Rows, delta: float) -> float:
 
     rough = _rdp_epsilon(rows, delta)
     _require("epsilon", rough, f"at most {PRV_LARGEST:g}, as far as prv can count", rough <= PRV_LARGEST)
+    ever = sum(steps * _truncated(row)[0] for row, steps in rows.items())
+    if ever > delta * 1e-3:
+        raise PrivacyError(f"prv cannot count steps of which {ever:.2g} are truncated: take rdp as second accountant")
+    delta -= ever
     accountant = PRVAccountant()
-    accountant.history = [(noise, rate, steps) for (rate, noise), steps in rows.items()]
+    accountant.history = [(row[1], row[0], steps) for row, steps in rows.items()]
     error = max(PRV_ERROR[0], PRV_ERROR[1] * rough)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"), warnings.catch_warnings():  # log(1 - q), q = 1
         warnings.filterwarnings("ignore", message="Optimal order is the (small|larg)est alpha", category=UserWarning)
@@ -332,10 +427,6 @@ def _prv_epsilon(rows: Rows, delta: float) -> float:
 
 
 ACCOUNTANTS: dict[str, Callable[[Rows, float], float]] = {"pld": _pld_epsilon, "prv": _prv_epsilon, "rdp": _rdp_epsilon}
-
-
-def _composed(rows: Rows) -> Any:
-    return dp_accounting.ComposedDpEvent([gaussian_event(q, noise, steps) for (q, noise), steps in rows.items()])
 
 
 def _bracket(spent: Callable[[float], float], target: float) -> tuple[float, float]:
@@ -373,6 +464,25 @@ def check_mechanism(noise: float, rate: float, steps: int) -> None:
     _require("noise_multiplier", noise, "in [0, inf)", 0 <= noise < math.inf)
     _require("sampling_rate", rate, "in (0, 1]", 0 < rate <= 1)
     _require("steps", steps, "a whole number >= 0", _is_count(steps, 0))
+
+
+def check_truncation(most_people: int, people: int) -> None:
+    """Refuses a cap on a step's people that is none.
+
+    Raises:
+        PrivacyError: If it is neither 0 nor a number of people up to all.
+    """
+    bound = f"0 or a whole number of at most {people} people"
+    _require("most_people", most_people, bound, _is_count(most_people, 0) and most_people <= people)
+
+
+def check_arithmetic(arithmetic: str) -> None:
+    """Refuses an arithmetic that there is not.
+
+    Raises:
+        PrivacyError: If it is not one of ``ARITHMETICS``.
+    """
+    _require("arithmetic", arithmetic, f"one of {', '.join(ARITHMETICS)}", arithmetic in ARITHMETICS)
 
 
 def _check_delta_protects(delta: float, people: int) -> None:

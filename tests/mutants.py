@@ -138,6 +138,24 @@ def the_same_people_every_step(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PersonLoader, "joining", lambda self, _: real(self, 0))
 
 
+def cap_without_event(patch: pytest.MonkeyPatch) -> None:
+    """Batches are cut to a largest size, and accounted as if they were plain Poisson."""
+    patch.setattr(PrivacyPlan, "truncation", None)
+
+
+def first_ones_stay(patch: pytest.MonkeyPatch) -> None:
+    """``joining[:most]``: whoever stands at the top of the list is hardly sampled at all."""
+    real = PersonLoader.joining
+
+    def joining(self: Any, step: int) -> list[str]:
+        most, self._most = self._most, len(self._people)
+        joined = real(self, step)[:most]
+        self._most = most
+        return joined
+
+    patch.setattr(PersonLoader, "joining", joining)
+
+
 def no_noise_when_empty(patch: pytest.MonkeyPatch) -> None:
     """Noise is added to gradients, and without people there are none."""
     real = PrivateOptimizer._noise

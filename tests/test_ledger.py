@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from privacy import ledger as ledger_module
 from privacy.ledger import BudgetExceeded, Ledger, LedgerError, Release, federation_epsilon, private_digest
+from privacy.noise import KeyedStream
 from privacy.plan import PrivacyError, epsilon, gaussian_event
 from tests.private_toy import KEY, make_plan
 
@@ -108,6 +109,30 @@ def test_the_budget_closes_before_anything_is_written(path: Path) -> None:
 def test_a_release_without_noise_never_fits(path: Path) -> None:
     with pytest.raises(BudgetExceeded, match="to inf"):
         open_ledger(path, epsilon_budget=1e300).charge(make_release(noise_multiplier=0.0))
+
+
+def test_truncation_and_arithmetic_are_facts_of_a_release(path: Path) -> None:
+    plan = make_plan(noise_multiplier=30.0, most_people=10, arithmetic="grid")
+    release = Release.of(plan, steps=20, run="r", round=0, purpose="train", content="c")
+    plain = make_release(sampling_rate=0.5)
+    ledger = open_ledger(path)
+    for each in (release, plain):
+        ledger.charge(each)
+        assert not np.isin(each.stream(KEY).normal(50), make_release().stream(KEY).normal(50)).any()
+    lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    assert [line["kind"] for line in lines] == ["truncated_poisson_gaussian", "poisson_gaussian"]
+    assert lines[0]["release"]["arithmetic"] == "grid"
+    assert open_ledger(path).entries[0].release == release
+    assert release.event == plan.event(20)
+    with pytest.raises(PrivacyError, match="most_people=10 is not 0 or a whole number of at most 0 people"):
+        make_release(most_people=10)
+
+
+def test_older_releases_keep_their_noise() -> None:
+    """As written before a release could be truncated or on a grid."""
+    facts = '{"content": "c", "noise_multiplier": 30.0, "purpose": "train", "round": 0, "run": "r", "sampling_rate": '
+    older = KeyedStream(KEY, "release", facts + '1.0, "steps": 20}')
+    assert np.array_equal(make_release().stream(KEY).words(3), older.words(3))
 
 
 def test_a_calibrated_plan_fits_its_budget_in_rounds(path: Path) -> None:

@@ -8,6 +8,7 @@ import dp_accounting
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from dp_accounting.pld import PLDAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -130,6 +131,47 @@ def test_unknown_events_are_refused(event: Any) -> None:
         epsilon(event, DELTA)
 
 
+TRUNCATED = [(256, 1.0001), (192, 1.0001), (160, 1.5), (140, 4.0)]  # of 128 expected; epsilon over 8 at most so much
+
+
+@pytest.mark.parametrize(("most", "times"), TRUNCATED)
+def test_a_cap_costs_nothing_far_above_the_mean_and_much_near_it(most: int, times: float) -> None:
+    people, rate, noise, steps = 5000, 128 / 5000, 0.8149, 1000
+    plain = epsilon(gaussian_event(rate, noise, steps), DELTA)
+    event = gaussian_event(rate, noise, steps, (people, most))
+    spent = epsilon(event, DELTA)
+    assert plain * (1 - 1e-9) <= spent <= plain * times
+    assert spent >= plain * (1.3 if most <= 160 else 1), "people push each other out in every step"
+    library = PLDAccountant(value_discretization_interval=1e-3).compose(event).get_epsilon(DELTA)
+    assert spent >= library * 0.999, "never below the event's own distribution"
+    assert spent <= epsilon(event, DELTA, "rdp")
+    if most == 256:
+        assert epsilon(event, DELTA, "prv") == pytest.approx(spent, rel=2e-3)
+    else:
+        with pytest.raises(PrivacyError, match="take rdp as second accountant"):
+            epsilon(event, DELTA, "prv")
+
+
+@settings(deadline=None, max_examples=4)
+@given(people=st.integers(2, 30), rate=st.sampled_from([0.2, 0.6]), data=st.data())
+def test_truncation_is_counted_for_any_number_of_people_up_to_the_nominal(people: int, rate: float, data: Any) -> None:
+    most = data.draw(st.integers(1, people))
+    fewer = data.draw(st.integers(most, people))
+    spent = epsilon(gaussian_event(rate, 2.0, 10, (people, most)), 1e-3)
+    exact = dp_accounting.TruncatedSubsampledGaussianDpEvent(fewer, rate, most, 2.0)
+    library = PLDAccountant(value_discretization_interval=1e-3).compose(exact, 10).get_epsilon(1e-3)
+    assert spent >= library * (1 - 5e-3), "the library's grid is coarser"
+
+
+def test_a_truncated_plan() -> None:
+    plan = make_plan(noise_multiplier=2.0, most_people=12, steps=4)
+    assert gaussian_rows(plan.event(3)) == {(0.5, 2.0, 16, 12): 3}
+    facts = {name: value for name, value in asdict(plan).items() if name != "noise_multiplier"}
+    calibrated = PrivacyPlan.calibrated(epsilon=4.0, **facts)
+    assert calibrated.epsilon() <= 4.0
+    assert epsilon(gaussian_event(0.5, calibrated.noise_multiplier, 4), plan.delta) < 0.99 * 4.0
+
+
 def test_equal_rows_are_merged() -> None:
     plan = make_plan(noise_multiplier=2.0)
     event = dp_accounting.ComposedDpEvent([plan.event(3), dp_accounting.GaussianDpEvent(5.0), plan.event(4)])
@@ -177,6 +219,9 @@ def test_a_plan_does_not_change() -> None:
         ("delta", 1 / 16, "below 1/people = 0.0625"),
         ("epsilon_budget", 0.0, r"\(0, inf\]"),
         ("epsilon_budget", math.nan, r"\(0, inf\]"),
+        ("most_people", -1, "0 or a whole number of at most 16 people"),
+        ("most_people", 17, "0 or a whole number of at most 16 people"),
+        ("arithmetic", "integer", "one of float, grid"),
         ("unit", "window", "the only one there is"),
         ("adjacency", "replace one", "the only one there is"),
     ],

@@ -79,6 +79,29 @@ def check_r03() -> None:
         assert abs(spread - 1) < Z * math.sqrt(2 / joined.shape[1 - axis])
     repeats = (joined[1:] == joined[:-1]).mean()  # the next step forgets the last
     assert abs(repeats - (0.3**2 + 0.7**2)) < Z * math.sqrt(0.25 / joined.size)
+    check_truncation()
+
+
+def check_truncation() -> None:
+    """A cap is kept by a random subset, one person more pushes out one at most, and its price is the cap's."""
+    planned, people, steps = make_plan(sampling_rate=0.5, most_people=7, noise_multiplier=2.0), make_people(16), 400
+    for counted in (planned.event(), release_of(planned).event):
+        assert set(gaussian_rows(counted)) == {(0.5, 2.0, 16, 7)}
+    assert planned.epsilon() > 1.3 * plan.epsilon(gaussian_event(0.5, 2.0, planned.steps), planned.delta)
+    free, loader = (triple(Tiny(), p, people)[2] for p in (make_plan(), planned))
+    less = triple(Tiny(), planned, {name: x for name, x in people.items() if name != "p3"})[2]
+    stayed = dict.fromkeys(people, 0)
+    for step in range(steps):
+        joined, kept, without = (set(each.joining(step)) for each in (free, loader, less))
+        assert kept <= joined
+        assert len(kept) == min(7, len(joined)), "a cap is no cut below it"
+        assert len(kept - without) <= 1
+        assert len(without - kept) <= 1
+        for name in kept:
+            stayed[name] += 1
+    share = np.array(list(stayed.values())) / steps
+    assert np.abs(share - share.mean()).max() < Z * math.sqrt(0.25 / steps), "everybody stays equally often"
+    assert refuses(lambda: triple(Tiny(), planned, make_people(17)), PrivacyError)
 
 
 def check_r04() -> None:
@@ -229,6 +252,10 @@ def release(**changes: Any) -> Release:
     return Release(**{**asked, "sampling_rate": 1.0, "noise_multiplier": 30.0, "steps": 20, **changes})
 
 
+def release_of(planned: PrivacyPlan) -> Release:
+    return Release.of(planned, steps=20, run="r", round=0, purpose="train", content="c")
+
+
 def open_ledger(path: Path, vendor: str = "a") -> Ledger:
     return Ledger.open(path, vendor=vendor, delta=DELTA, epsilon_budget=8.0)
 
@@ -317,6 +344,8 @@ MUTANTS: dict[str, tuple[Callable[[], None], Callable[[pytest.MonkeyPatch], None
     "r03 batches of fixed size": (check_r03, mutants.shuffled_batches),
     "r03 another rate than accounted": (check_r03, mutants.another_rate),
     "r03 the same people every step": (check_r03, mutants.the_same_people_every_step),
+    "r03 a cap that is not accounted": (check_r03, mutants.cap_without_event),
+    "r03 the first ones stay": (check_r03, mutants.first_ones_stay),
     "r04 no noise when empty": (check_r04, mutants.no_noise_when_empty),
     "r04 no step when empty": (check_r04, mutants.no_step_when_empty),
     "r05 clip without looking": (check_r05, mutants.clip_without_looking),
