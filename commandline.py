@@ -1,7 +1,7 @@
 """The command line: what is typed becomes a job, and what the job says becomes words or JSON, bars and an exit code.
 
 A job is a frozen dataclass whose fields are its options; this file knows none of them. Exit codes: 0 done, 2 bad input
-(one line on standard error), 1 a fault of ours, 130 interrupted.
+(one line on standard error), 1 a fault of ours or a red verdict of `everywear audit`, 130 interrupted.
 """
 
 import contextlib
@@ -52,6 +52,11 @@ class Job(ABC):
         """What it says without --json."""
         return in_words(result)
 
+    def exit_code(self, result: Result) -> int:
+        """0; a job that judges may say 1 where its verdict is red."""
+        del result
+        return 0
+
 
 def do_job(jobs: Jobs, description: str, arguments: list[str]) -> int:
     """Do one job; the exit code.
@@ -79,6 +84,7 @@ def do_job(jobs: Jobs, description: str, arguments: list[str]) -> int:
         else:
             sys.stdout.write(job.words(result) + "\n")
         sys.stdout.flush()
+        code = job.exit_code(result)
     except KeyboardInterrupt:
         goes_on = not isinstance(job, int) and job.goes_on
         what = "the same command goes on where it stopped" if goes_on else "nothing was finished"
@@ -96,7 +102,7 @@ def do_job(jobs: Jobs, description: str, arguments: list[str]) -> int:
         except OSError:  # the disk is full; Python would say so again at its end
             _close_stdout()
         return 2
-    return 0
+    return code
 
 
 def _open_stdout() -> None:

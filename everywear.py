@@ -2,7 +2,8 @@
 
 The front door: one command, one subcommand a job. Every job has --help with an example, and --json, which prints one
 JSON object on standard output; progress and everything else goes to standard error. Exit codes: 0 done, 2 bad input
-(one line on standard error), 1 a fault of ours, 130 interrupted (the line says whether the same command goes on).
+(one line on standard error), 1 a fault of ours or a red audit, 130 interrupted (the line says whether the same command
+goes on).
 
 Each job loads only the room that it needs, so that `everywear simulate` never waits for PyTorch.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 try:
     from commandline import do_job
+    from jobs.auditing import Audit
     from jobs.judging import Evaluate, Robustness
     from jobs.people import Import, Inject, Merge, Realism, Simulate
     from jobs.rounds import Budget, Federate, Report
@@ -36,6 +38,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "federate": Federate,
     "budget": Budget,
     "report": Report,
+    "audit": Audit,
 }
 
 

@@ -12,9 +12,11 @@ A site belongs to one run here, because its people are simulated for it. A maker
 and so one ledger, for life, and names it in its node's config (``client_app``).
 """
 
+import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -135,6 +137,21 @@ def agree(site: Site, normaliser: Normaliser) -> None:
         _check_agreed(site, normaliser)
     else:
         write_json(path, _terms(site, normaliser))
+
+
+def makers_of_one_person(sites: Sequence[Site]) -> int:
+    """At how many makers somebody is at most, as far as a rehearsal, where all sites lie together, can see (rule R18).
+
+    People are compared by salted digests of their names and of their first recording, so that somebody who goes by two
+    names is seen as well; nobody's name or minute is kept.
+    """
+    at: Counter[bytes] = Counter()
+    for site in sites:
+        marks = site.dataset().marks()
+        salt = site.experiment.digest.encode()
+        known = {f"name {person}" for person in marks} | {f"mark {mark}" for mark in marks.values()}
+        at.update(hashlib.blake2b(text.encode(), key=salt).digest() for text in known)
+    return max(at.values(), default=1)
 
 
 def _terms(site: Site, normaliser: Normaliser) -> dict[str, object]:

@@ -32,7 +32,7 @@ import numpy as np
 from federated.experiment import Experiment, load
 from federated.flower import through_flower
 from federated.grid import InProcessGrid, drive
-from federated.maker import Site, agree, people_of, settle
+from federated.maker import Site, agree, makers_of_one_person, people_of, settle
 from federated.parameters import unpack
 from federated.server_app import last_round
 from federated.study.records import Records
@@ -384,7 +384,7 @@ def _spent(experiment: Experiment, sites: list[Site]) -> dict[str, Any]:
         "noise": experiment.protection.noise,
         "epsilon": {name: ledger.epsilon() for name, ledger in ledgers.items()},
         "second_accountant": {name: ledger.epsilon("prv") for name, ledger in ledgers.items()},
-        "federation": federation_epsilon(list(ledgers.values())),
+        "federation": federation_epsilon(list(ledgers.values()), shared_people=makers_of_one_person(sites)),
         "delta": experiment.protection.delta,
         "releases": {name: len(ledger.entries) for name, ledger in ledgers.items()},
     }

@@ -129,18 +129,18 @@ def test_the_gray_box_finds_a_sound_build_sound() -> None:
 
 
 SEEN_BY = {
-    "noise / 1.25": {"R4"},
-    "noise / 2": {"R4"},
-    "no noise": {"R4", "R6", "R16"},
-    "no clipping": {"R1", "R14"},
-    "clipping by window": {"R1", "R14"},
-    "noise repeats over steps": {"R6"},
-    "noise repeats over releases": {"R6"},
-    "noise repeats over parameters": {"R6"},
+    "noise / 1.25": {"noise where nobody joined"},
+    "noise / 2": {"noise where nobody joined"},
+    "no noise": {"noise where nobody joined", "independent noise", "noise in float64"},
+    "no clipping": {"person gradients", "clipped norm", "neighbouring people", "constant clip norm"},
+    "clipping by window": {"person gradients", "clipped norm", "neighbouring people"},
+    "noise repeats over steps": {"independent noise"},
+    "noise repeats over releases": {"independent noise"},
+    "noise repeats over parameters": {"independent noise"},
 }
 
 
 @pytest.mark.parametrize("fault", SEEN_BY)
 def test_the_gray_box_finds_a_fault(fault: str) -> None:
-    checks = gray_box(toy_subject(PLAN), make=FAULTS[fault], rules=SEEN_BY[fault])
-    assert {check.rule for check in checks if check.verdict == FAIL} == SEEN_BY[fault]
+    checks = gray_box(toy_subject(PLAN), make=FAULTS[fault], names=SEEN_BY[fault])
+    assert {check.name for check in checks if check.verdict == FAIL} == SEEN_BY[fault]

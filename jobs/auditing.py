@@ -1,0 +1,101 @@
+"""The job that doubts: audit."""
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from commandline import Job, Result, UsageError, stage_bars
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Job):
+    """Try to refute the guarantee: exact checks of the private path, a run's books, and an attack with canary people.
+
+    With a run folder, its ledgers, answers and model are checked, and the exact checks use its own model and plan on
+    simulated people. The attack sends canary people through the private path under a plan of ``--epsilon`` and says how
+    much epsilon it proves. Exit code 1 if any verdict is red.
+
+    Example: everywear audit runs/demo
+
+    Attributes:
+        run: Run folder; without one, the checks use a small model.
+        epsilon: The claim that the canaries doubt.
+        delta: Of that claim.
+        canaries: Canary people, half of them included by coins; 0 leaves the attack out.
+        confidence: Of the lower bounds, one-sided.
+    """
+
+    run: Positional[Path | None] = None
+    epsilon: float = 4.0
+    delta: float = 1e-5
+    canaries: int = 2000
+    confidence: float = 0.99
+
+    def do(self) -> Result:
+        """Do the job."""
+        import torch
+
+        from federated.auditing import audit_run, subject_of
+        from privacy.audit import FAIL, gray_box, toy_subject
+        from privacy.canaries import CanaryDesign, audit_canaries
+
+        if self.canaries < 0:
+            raise UsageError(f"canaries {self.canaries} is below 0")
+        torch.set_num_threads(1)  # small tensors; threads would only wait for each other
+        design = CanaryDesign(
+            epsilon=self.epsilon, delta=self.delta, canaries=self.canaries or 4, confidence=self.confidence
+        )
+        started = time.monotonic()
+        checks = [] if self.run is None else audit_run(self.run)
+        subject = toy_subject(design.plan()) if self.run is None else subject_of(self.run)
+        with stage_bars() as watch:
+            checks += gray_box(subject, self.seed, progress=lambda done, total: watch("checks", done, total))
+            result = {
+                "checks": [dataclasses.asdict(check) for check in checks],
+                "check_seconds": time.monotonic() - started,
+                "lower_bound": None,
+                "claimed": None,
+            }
+            red = any(check.verdict == FAIL for check in checks)
+            if self.canaries:
+                found = audit_canaries(design, self.seed, progress=lambda done, total: watch("canaries", done, total))
+                red |= found.red
+                result |= {
+                    "lower_bound": found.lower_bound,
+                    "claimed": found.claimed,
+                    "delta": found.delta,
+                    "canary_audit": dataclasses.asdict(found),
+                }
+        return {**result, "verdict": "red" if red else "green"}
+
+    def words(self, result: Result) -> str:
+        """A table of checks, and what the attack proves."""
+        lines = [f"{'rule':<5}{'check':<28}{'verdict':<9}{'figure':>10}  {'bound':>10}  what"]
+        for check in result["checks"]:
+            numbers = ["" if check[name] is None else f"{check[name]:.4g}" for name in ("figure", "bound")]
+            figure, bound = numbers if check["verdict"] != "skipped" else ("", "")
+            lines.append(
+                f"{check['rule']:<5}{check['name']:<28}{check['verdict']:<9}{figure:>10}  {bound:>10}  {check['note']}"
+            )
+        canary = result.get("canary_audit")
+        if canary:
+            gaussian, counting = canary["gaussian"], canary["counting"]
+            lines += [
+                "",
+                f"canaries: {canary['canaries']}, of them {canary['included']} in; claimed epsilon "
+                f"{result['claimed']:.3f} at delta {result['delta']:g}; confidence {canary['confidence']:g}",
+                f"  Gaussian bound  {gaussian['epsilon']:.3f}   (estimate {gaussian['estimate']:.3f}; a sound build "
+                f"tends to {canary['limit']:.3f} with ever more canaries)",
+                f"  counting bound  {counting['epsilon']:.3f}   (cannot exceed {counting['ceiling']:.3f}: "
+                f"{counting['right']} of {counting['guesses']} guesses right)",
+            ]
+        seconds = result["check_seconds"] + (canary["seconds"] if canary else 0.0)
+        return "\n".join([*lines, "", f"{result['verdict']} after {math.ceil(seconds)} s"])
+
+    def exit_code(self, result: Result) -> int:
+        """1 if anything is red."""
+        return int(result["verdict"] == "red")
