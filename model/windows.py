@@ -5,7 +5,7 @@ of a public cohort; what was not observed is 0 and says so in ``observed``. Noth
 in any other form.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulator.cohort import Cohort
+from simulator.noise import compiled
 from simulator.randomness import stream
 from simulator.recording import DataError, Recording
 from simulator.signals import MINUTES_PER_DAY, N_SIGNALS, NAMES
@@ -78,9 +79,18 @@ class Normaliser:
 
     def apply(self, values: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Measured values [..., 26, minutes] -> clipped z-scores of the same shape, 0 where not observed."""
+        z = np.empty(values.shape, np.float32)
+        arrays = (values, np.broadcast_to(observed, values.shape), z)
+        for day, known, out in zip(*(array.reshape(-1, N_SIGNALS, values.shape[-1]) for array in arrays), strict=True):
+            self._write(day, known, out)
+        return z
+
+    def _write(
+        self, values: NDArray[np.float32], observed: NDArray[np.bool_], z: NDArray[np.float32], start: int = 0
+    ) -> None:
+        """As ``apply``, of a day's minutes from ``start`` on, into ``z`` [26, minutes]: one pass and no copy."""
         mean, sd = self._columns()
-        z = np.clip((values - mean) / sd, -self.clip_z, self.clip_z)
-        return np.where(observed, z, np.float32(0)).astype(np.float32)
+        _standardise(values, observed, start, mean[:, 0], sd[:, 0], np.float32(self.clip_z), z)
 
     def invert(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
         """Z-scores [..., 26, minutes] -> the signals' units; what was clipped stays so."""
@@ -90,6 +100,26 @@ class Normaliser:
     def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and deviation as [26, 1]."""
         return np.asarray(self.mean, np.float32)[:, None], np.asarray(self.sd, np.float32)[:, None]
+
+
+@compiled
+def _standardise(
+    values: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    start: int,
+    mean: NDArray[np.float32],
+    sd: NDArray[np.float32],
+    most: np.float32,
+    z: NDArray[np.float32],
+) -> None:
+    end = start + z.shape[1]
+    for row in range(z.shape[0]):
+        here, seen = values[row][start:end], observed[row][start:end]
+        for m in range(z.shape[1]):
+            score = (here[m] - mean[row]) / sd[row]
+            score = most if score > most else score
+            score = -most if score < -most else score
+            z[row, m] = score if seen[m] else np.float32(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,15 +187,7 @@ class Days:
         Raises:
             ValueError: If ``minutes`` is not a multiple of ten within a day.
         """
-        if not 0 < minutes <= MINUTES_PER_DAY or minutes % WINDOW_STRIDE_MINUTES:
-            raise ValueError(f"{minutes=} is not a multiple of {WINDOW_STRIDE_MINUTES} in (0, {MINUTES_PER_DAY}]")
-        seen = np.zeros((len(self), MINUTES_PER_DAY + 1), dtype=np.int64)
-        np.cumsum(self.observed.sum(axis=1), axis=1, out=seen[:, 1:])
-        starts = np.arange(0, MINUTES_PER_DAY - minutes + 1, WINDOW_STRIDE_MINUTES)
-        signals = np.maximum(self.observed.any(axis=2).sum(axis=1), 1)[:, None]
-        share = (seen[:, starts + minutes] - seen[:, starts]) / (signals * minutes)
-        day, start = np.nonzero(share >= min_observed)
-        return np.stack([day, starts[start]], axis=1)
+        return _usable(self.observed, minutes, min_observed)
 
     def cut(self, windows: NDArray[np.int64], minutes: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Windows [n, 2] of (day index, start minute) -> values and observed, each [n, 26, minutes]."""
@@ -183,6 +205,31 @@ class Days:
             torch.from_numpy(windows[:, 1] // WINDOW_STRIDE_MINUTES),
             torch.from_numpy(hidden),
         )
+
+
+def _usable(observed: Sequence[NDArray[np.bool_]] | NDArray[np.bool_], minutes: int, least: float) -> NDArray[np.int64]:
+    """``Days.usable`` of days' ``observed``, each bool [26, 1440]."""
+    if not 0 < minutes <= MINUTES_PER_DAY or minutes % WINDOW_STRIDE_MINUTES:
+        raise ValueError(f"{minutes=} is not a multiple of {WINDOW_STRIDE_MINUTES} in (0, {MINUTES_PER_DAY}]")
+    seen = np.zeros((len(observed), MINUTES_PER_DAY // WINDOW_STRIDE_MINUTES + 1), dtype=np.int64)
+    signals = [_count(day, row) for day, row in zip(observed, seen, strict=True)]
+    slots = minutes // WINDOW_STRIDE_MINUTES
+    share = (seen[:, slots:] - seen[:, :-slots]) / (np.maximum(signals, 1)[:, None] * minutes)
+    day, slot = np.nonzero(share >= least)
+    return np.stack([day, slot * WINDOW_STRIDE_MINUTES], axis=1)
+
+
+@compiled
+def _count(observed: NDArray[np.bool_], seen: NDArray[np.int64]) -> int:
+    """How many signals a day holds; ``seen`` [145] becomes its observed cells before each ten-minute slot."""
+    signals, held = 0, np.zeros(observed.shape[1], dtype=np.uint8)
+    for row in range(observed.shape[0]):
+        for m in range(held.size):
+            held[m] += observed[row, m]
+        signals += observed[row].any()
+    for slot in range(seen.size - 1):
+        seen[slot + 1] = seen[slot] + held[slot * WINDOW_STRIDE_MINUTES : (slot + 1) * WINDOW_STRIDE_MINUTES].sum()
+    return signals
 
 
 def fill_gaps(values: Tensor, known: Tensor) -> Tensor:
@@ -280,24 +327,28 @@ class CohortBatches(torch.utils.data.Dataset[Batch]):
         """
         if not 0 <= step < self.steps:
             raise IndexError(f"{step=} is not within {self.steps} steps")
-        days, usable = self._days(step)
+        recordings, usable = self._days(step)
         rng = stream(self.seed, "cohort batch", step)
         whole, rest = divmod(self.windows, len(usable))  # each once before any stands twice
         order = np.concatenate([np.tile(np.arange(len(usable)), whole), rng.permutation(len(usable))[:rest]])
         chosen = usable[rng.permutation(order)]
         hidden = np.zeros((len(chosen), 0), np.bool_) if self.hide is None else self.hide(len(chosen), rng)
-        return days.batch(chosen, self.minutes, hidden)
+        values = np.empty((len(chosen), N_SIGNALS, self.minutes), np.float32)
+        observed = np.empty(values.shape, np.bool_)
+        for (day, start), z, seen in zip(chosen.tolist(), values, observed, strict=True):
+            seen[:] = recordings[day].observed[:, start : start + self.minutes]
+            self.normaliser._write(recordings[day].values, recordings[day].observed, z, start)
+        slot = torch.from_numpy(chosen[:, 1] // WINDOW_STRIDE_MINUTES)
+        return Batch(torch.from_numpy(values), torch.from_numpy(observed), slot, torch.from_numpy(hidden))
 
-    def _days(self, step: int) -> tuple[Days, NDArray[np.int64]]:
+    def _days(self, step: int) -> tuple[list[Recording], NDArray[np.int64]]:
         """The days of a batch's people and their usable windows; of the people of a later turn where there is none."""
         for turn in range(step, step + _TURNS * self.steps, self.steps):
             people = self.turn(turn)
             recordings = [recording for person in people for recording in self.cohort.of_person(person)]
-            if recordings:
-                days = Days.load(recordings, self.normaliser)
-                usable = days.usable(self.minutes)
-                if len(usable):
-                    return days, usable
+            usable = _usable([recording.observed for recording in recordings], self.minutes, MIN_OBSERVED_SHARE)
+            if len(usable):
+                return recordings, usable
         raise DataError(f"no window of {self.minutes} minutes holds a fifth of its cells, with {self.people} people")
 
     def turn(self, step: int) -> list[int]:

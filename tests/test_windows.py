@@ -56,6 +56,22 @@ def test_extreme_values_are_clipped() -> None:
     assert normaliser.apply(values, np.ones(values.shape, bool))[0].tolist() == [-5, 2, 5]
 
 
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.sampled_from([(), (3,), (2, 2)]), st.integers(1, 90), st.floats(0.5, 20.0))
+def test_scores_are_those_of_plain_numpy(seed: int, leading: tuple[int, ...], minutes: int, clip_z: float) -> None:
+    rng = stream(seed, "scores")
+    normaliser = Normaliser(tuple(rng.normal(size=N_SIGNALS)), tuple(rng.uniform(0.01, 9, N_SIGNALS)), clip_z)
+    values = (10 * rng.standard_cauchy((*leading, N_SIGNALS, 2 * minutes))).astype(np.float32)[..., ::2]
+    observed = rng.random(values.shape) < 0.7
+    values[~observed] = rng.choice(np.array([np.nan, np.inf, 0], np.float32))
+    mean, sd = (np.array(numbers, np.float32)[:, None] for numbers in (normaliser.mean, normaliser.sd))
+    with np.errstate(invalid="ignore"):
+        expected = np.where(observed, np.clip((values - mean) / sd, -np.float32(clip_z), np.float32(clip_z)), 0)
+    z = normaliser.apply(values, observed)
+    assert z.dtype == np.float32
+    np.testing.assert_array_equal(z, expected)
+
+
 def test_a_signal_never_seen_or_constant_is_left_as_it_is() -> None:
     r = recording(2)
     r.observed[3] = False
