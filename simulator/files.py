@@ -29,6 +29,19 @@ def write_whole(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def check_writable(path: Path) -> None:
+    """See that ``write_whole`` will find a folder to write ``path`` into, before hours of work for it.
+
+    Raises:
+        DataError: If a folder on the way is a file, or may not be written.
+    """
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise DataError(f"{path}: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: {there} may not be written")
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """``write_whole`` for a JSON object, readable by people."""
     write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from simulator.dataset import Dataset, open_dataset, write_dataset
 from simulator.dataset_layout import ORIGINAL_MARK, reading
-from simulator.files import write_whole
+from simulator.files import check_writable, write_whole
 from simulator.importing import clock_times, numbers, read_table
 from simulator.injecting import Injected, Progress, inject
 from simulator.randomness import stream_key
@@ -125,14 +125,18 @@ def inject_file(
         return write(source, out, request, reasons, progress)
     except DataError as error:
         raise error if str(error).startswith(str(source)) else DataError(f"{source}: {error}") from error
+    except OSError:  # both or neither
+        out.unlink(missing_ok=True)
+        raise
 
 
 def _check_target(path: Path, suffix: str, what: str) -> None:
-    """Refuse a target of another kind, or one that is there."""
+    """Refuse a target of another kind, one that is there, or one that cannot be written."""
     if path.suffix != suffix and suffix:
         raise DataError(f"{path}: expected a {suffix} file, {what}")
     if path.exists():
         raise DataError(f"{path}: exists, expected a new name")
+    check_writable(path)
 
 
 def _counted(spoilt: Injected, there: int) -> Done:

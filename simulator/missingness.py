@@ -23,8 +23,9 @@ from simulator.population import Person
 from simulator.recording import Reason
 from simulator.routine import Routine, Stage
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
+from simulator.strap import breaks, loosened
 from simulator.vendor import Vendor
-from simulator.wearing import LEAD_MINUTES, handling, loosened, wear_key
+from simulator.wearing import LEAD_MINUTES, handling, wear_key
 
 RR_VALID_THRESHOLD_PERCENT: Final = 50.0  # %: intervals must cover half the window; cuts off walking (norms rrvalid_*)
 AWAKE_OFF_MINUTES: Final = 30  # minutes until a watch off the wrist falls asleep: judgement; see ``find_gaps``
@@ -32,6 +33,7 @@ HEART_RATE_LOSS_G: Final = (0.12, 0.40)  # g, SD of wrist acceleration: loss beg
 HEART_RATE_LOSS_SHARE: Final = 0.12  # share of spells of the strongest motion in which heart rate is lost: judgement
 SWIMMING_LOSS_SHARE: Final = 0.35  # share of spells, so 0.20 of swimming minutes: 0.05 to 0.8 (norm hr_dropout_water)
 SPELL_MINUTES: Final = 8  # minutes: a loss lasts up to a spell; Fitbit gaps have quartiles 2, 7 and 36 min (Fitabase)
+LOOSE_SPELL_MINUTES: Final = 20  # minutes: the same of a loose strap; Fitabase has 1.1 gaps a day of 6 to 20 minutes
 LOOSE_LOSS: Final = (0.40, 0.95)  # share of its spells with a loss when still, and from 0.1 g on: judgement
 COLD_PULSE_CELSIUS: Final = (5.0, -15.0)  # degC of air: cold fingers and wrists begin to hide the pulse, and always do
 WRIST_WARMTH_CELSIUS: Final = 10.0  # degC by which a worn watch is warmer than the air, under a sleeve; judgement
@@ -141,7 +143,9 @@ def find_gaps(
         rr_valid_percent=rr_valid_percent,
         motion_g=motion_g,
     )
-    groups = _groups(handling(person, vendor, routine, day, key), firmware, setting, person.loose_fit, key, day)
+    loose = loosened(person, routine, key, day)
+    handled = handling(person, vendor, routine, day, key)
+    groups = _groups(handled, firmware, setting, person.loose_fit, loose, key, day)
     reason = groups.take(_TOGETHER, axis=0)
     _break_sensors(reason, person.wear_and_tear, key, day)
     for sensor, rows in _BY_SENSOR.items():
@@ -179,7 +183,13 @@ def _asleep(routine: Routine) -> NDArray[np.bool_]:
 
 @compiled
 def _groups(
-    handled: NDArray[np.uint8], firmware: Firmware, setting: Setting, loose_fit: float, key: Key, day: int
+    handled: NDArray[np.uint8],
+    firmware: Firmware,
+    setting: Setting,
+    loose_fit: float,
+    loose: NDArray[np.bool_],
+    key: Key,
+    day: int,
 ) -> NDArray[np.uint8]:
     """Reasons of each group of signals that are missing together, uint8 [7, 1440].
 
@@ -191,7 +201,11 @@ def _groups(
     _lose_beats(groups, setting)
     _lose_pulse(groups, setting, key, day)
     if loose_fit > 0.0:
-        _lose_contact(groups, setting.motion_g, loose_fit, key, day)
+        _lose_contact(groups, setting.motion_g, loose, key, day)
+        broken = breaks(loose_fit, setting.motion_g, key, day)
+        for i in range(n):
+            if broken[i]:
+                groups[_PULSE, i] = _LOOSE
     _switch_off(groups, firmware, setting, day)
     off_minutes = AWAKE_OFF_MINUTES + 1  # since the watch was last worn
     for i in range(LEAD_MINUTES):
@@ -279,17 +293,17 @@ def _lose_pulse(groups: NDArray[np.uint8], setting: Setting, key: Key, day: int)
 
 @compiled
 def _lose_contact(
-    groups: NDArray[np.uint8], motion_g: NDArray[np.float32], loose_fit: float, key: Key, day: int
+    groups: NDArray[np.uint8], motion_g: NDArray[np.float32], loose: NDArray[np.bool_], key: Key, day: int
 ) -> None:
     """Mark spells in which a strap that is too loose leaves optics, or electrodes and thermometer, off the skin."""
     contact = lane_key(key, _CONTACT_LANE)
     still, moving = LOOSE_LOSS
-    for begin, end in loosened(loose_fit, key, day):
-        for i in range(begin, end):
-            first = i - i % SPELL_MINUTES
+    for i in range(loose.size):
+        if loose[i]:
+            first = i - i % LOOSE_SPELL_MINUTES
             share = still + (moving - still) * min(motion_g[first] / 0.1, 1.0)
-            spell = 3 * (day * (MINUTES_PER_DAY // SPELL_MINUTES) + first // SPELL_MINUTES)
-            lasts = 1.0 + SPELL_MINUTES * unit(bits(contact, np.uint64(spell + 2))) ** 1.5
+            spell = 3 * (day * (MINUTES_PER_DAY // LOOSE_SPELL_MINUTES) + first // LOOSE_SPELL_MINUTES)
+            lasts = 1.0 + LOOSE_SPELL_MINUTES * unit(bits(contact, np.uint64(spell + 2))) ** 1.5
             groups[_BEATS, i] = _LOOSE
             if i - first < lasts and unit(bits(contact, np.uint64(spell))) < share:
                 groups[_PULSE, i] = groups[_VALID, i] = _LOOSE

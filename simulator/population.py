@@ -123,8 +123,8 @@ class Person:
     always_on_display: bool = False  # leaves the display on where there is one that can be
     loose_fit: float = 0.0  # share of time in which the strap is too loose
     weeks_off_per_year: float = 0.0  # expected times the watch rests for one to four weeks
-    phone_away_per_year: float = 0.0  # expected times the watch meets no phone for days
-    quits_per_year: float = 0.0  # hazard of never wearing the watch again
+    phone_away_per_year: float = 0.0  # expected times the link to the phone breaks until somebody looks
+    quits_per_year: float = 0.0  # hazard of never wearing the watch again, in usual wear
     wear_and_tear: float = 1.0  # factor on how often a sensor of the watch breaks
     skin_tone: int = 3  # Fitzpatrick type, 1 (always burns) to 6
     journeys_per_year: float = 0.0  # expected journeys to other time zones

@@ -20,9 +20,10 @@ from simulator.population import Person
 from simulator.recording import Reason
 from simulator.routine import Routine
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS
+from simulator.strap import loosened
 from simulator.variability import rr_statistics
 from simulator.vendor import Vendor
-from simulator.wearing import loosened, wear_key
+from simulator.wearing import wear_key
 
 _MISS_PER_G: Final = 380.0  # on the odds of missing a beat, per g of motion (norms rrvalid_*: .9 asleep, .22 walking)
 _WET_MISS: Final = 12.0  # on the same odds in water: heart rate missing in 30 % of swimming minutes; judgement
@@ -87,11 +88,12 @@ def measure(
     values[INDEX["steps"]] = _steps(vendor, latent.truth[INDEX["steps"]], key, day)
     temperature = latent.truth[INDEX["skin_temperature"]] + np.float32(vendor.skin_temperature_bias_celsius)
     if person.loose_fit > 0.0:
-        air = routine.ambient_celsius[routine.lead_in_minutes :]
-        for begin, end in loosened(person.loose_fit, wear_key(person), day).tolist():
-            off = values[INDEX["heart_rate"], begin:end] - heart_rate[begin:end]
-            values[INDEX["heart_rate"], begin:end] += np.float32(_LOOSE_ERROR - 1.0) * off
-            temperature[begin:end] += np.float32(_LOOSE_AIR) * (air[begin:end] - temperature[begin:end])
+        loose = loosened(person, routine, wear_key(person), day)
+        if loose.any():
+            air = routine.ambient_celsius[routine.lead_in_minutes :]
+            off = values[INDEX["heart_rate"]] - heart_rate
+            values[INDEX["heart_rate"], loose] += np.float32(_LOOSE_ERROR - 1.0) * off[loose]
+            temperature[loose] += np.float32(_LOOSE_AIR) * (air - temperature)[loose]
     values[INDEX["heart_rate"]] = _quantised(values[INDEX["heart_rate"]], vendor.heart_rate_step_bpm)
     values[INDEX["skin_temperature"]] = _quantised(temperature, vendor.temperature_step_celsius)
     if vendor.pressure_noise_hectopascals > 0:

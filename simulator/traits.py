@@ -319,7 +319,7 @@ def draw_wear(population: "Population", vendor: "Vendor", rng: np.random.Generat
         "loose_fit": min(0.012 * math.exp(-1.4 * habit(7, 0.6)), 0.4),  # share of time, mean 0.03: judgement
         # times a year: two in three take a holiday from it every other year or so; judgement
         "weeks_off_per_year": min(0.25 * math.exp(-0.8 * habit(8, 0.5)), 4.0),
-        "phone_away_per_year": min(0.25 * math.exp(0.8 * own[9]), 6.0),  # times a year beyond two days: judgement
+        "phone_away_per_year": min(0.25 * math.exp(0.8 * own[9]), 6.0),  # times a year: judgement
         # hazard a year: mean 0.18; a third of owners stop within 6 to 12 months of buying one, fewer once in a study
         "quits_per_year": min(0.08 * math.exp(-1.3 * habit(10, 0.7)), 3.0),
     }

@@ -32,14 +32,19 @@ OFF_CANDIDATES: Final = 8  # most times a day that a watch is taken off, chargin
 LEFT_AFTER_NIGHT_OFF: Final = 2.5  # chance of leaving it at home in a morning over ``forgetful``: judgement; 81 % of
 LEFT_AFTER_NIGHT_ON: Final = 0.3  # Fitabase's gaps over 5 h begin from 19 to 1 h, so most such mornings follow a night
 LONGEST_EPISODE_MINUTES: Final = 1180  # minutes: episodes end on the day after they began, before 20 h
-LOOSE_STRETCH_MINUTES: Final = (60.0, 360.0)  # shortest and longest stretch with a strap that is too loose: judgement
+USUALLY_LOOKS: Final = 0.12  # share of days on which somebody looks why nothing arrives from the watch: judgement
+USUALLY_FORGETFUL, LOOKS_POWER = 0.022, 0.4  # the median of ``forgetful`` (traits), and how that share falls with it:
+LOOKS_A_DAY: Final = (0.05, 0.6)  # judgement; and its bounds
+MOST_DAYS_APART: Final = 45  # days until an app has complained to anybody: judgement
+LATELY_DAYS: Final = 14  # days whose wear tells how likely it is that somebody gives up: judgement
+QUITS_WORN, QUITS_UNWORN = 0.6, 0.5  # on ``quits_per_year``: if all were worn, and added for each that was not: so that
+# the mean is about 1 (0.9 of 14 days are not worn); size: judgement
 UPDATE_DAYS: Final = 28.0  # days after which the last wearer has new firmware; half have it in a week: judgement
 LIFTING: Final = (int(Activity.WEIGHTLIFTING), int(Activity.STRENGTH))  # for which rings come off
 
 _HANDLING_LANE, _AWAY_LANE, _PHONE_LANE, _QUIT_LANE = 500, 501, 503, 504  # noise sequences under a person's key
-_LOOSE_LANE, _HOLIDAY_LANE = 505, 508  # 502, 506 and 507 are those of ``missingness``, 509 to 513 of batteries,
-_UPDATE_LANE: Final = 514  # clocks and faults; 515 is of batteries again
-_LOOSE_CANDIDATES: Final = 2  # most loose stretches that begin in a day
+_HOLIDAY_LANE: Final = 508  # 502, 506 and 507 are those of ``missingness``, 505 and 516 of straps, 509 to 513 of
+_UPDATE_LANE: Final = 514  # batteries, clocks and faults; 515 is of batteries again
 _NIGHT, _LATE, _EARLY = range(3)  # what each number of a day's draw decides
 _BEDSIDE: Final = 3  # two of them: how long before lights out, and after getting up, it lies on its charger
 _WATER, _LEFT, _BACK = range(9, 12)
@@ -48,7 +53,6 @@ _DRAWS: Final = _OFF + 3 * OFF_CANDIDATES
 _SAVING, _OFF_WRIST = int(Reason.POWER_SAVING), int(Reason.OFF_WRIST)  # plain numbers: an enum is slow to compare
 _FLAT, _CHARGING, _NOT_SYNCED = int(Reason.BATTERY_EMPTY), int(Reason.CHARGING), int(Reason.NOT_SYNCED)
 _WEEK, _SEASON = 7, 56  # days within which at most one run of unworn days, or of unworn weeks, falls
-_MONTH: Final = 28  # days within which a phone stays away at most once
 _DAYS_PER_YEAR: Final = 365.25
 
 Draws = dict[int, list[float]]
@@ -91,7 +95,7 @@ def handling(person: Person, vendor: Vendor, routine: Routine, day: int, key: Ke
     for strong in (_FLAT, _CHARGING):
         _paint(out, [(begin, end) for begin, end, why in battery if why == strong], strong)
     _paint(out, _unsynced(person, vendor, day, key), _NOT_SYNCED)
-    quits = _last_minute(person, key) - day * MINUTES_PER_DAY + LEAD_MINUTES
+    quits = _last_minute(person, day, key) - day * MINUTES_PER_DAY + LEAD_MINUTES
     if quits < out.size:
         out[max(round(quits), 0) :] = Reason.DROPPED_OUT
     return out
@@ -135,9 +139,18 @@ def _put_away(person: Person, routine: Routine, day: int, key: Key) -> Iterator[
 
 def away(person: Person, day: int, key: Key) -> bool:
     """True if the watch, put away the evening before, stays there on ``day``: in runs of one to five days, or weeks."""
-    return _within(person.unworn_days * _WEEK / 3.0, day, _WEEK, 1, 5, key, _AWAY_LANE) or _within(
-        person.weeks_off_per_year * _SEASON / _DAYS_PER_YEAR, day, _SEASON, 7, 28, key, _HOLIDAY_LANE
-    )
+    return bool(_lies_away(*_put_away_chances(person), day, key))
+
+
+def _put_away_chances(person: Person) -> tuple[float, float]:
+    """Of a run of unworn days in a week, and of a run of unworn weeks in a season."""
+    return person.unworn_days * _WEEK / 3.0, person.weeks_off_per_year * _SEASON / _DAYS_PER_YEAR
+
+
+@compiled
+def _lies_away(chance_days: float, chance_weeks: float, day: int, key: Key) -> bool:
+    days = _within(chance_days, day, _WEEK, 1, 5, key, _AWAY_LANE)
+    return days or _within(chance_weeks, day, _SEASON, 7, 28, key, _HOLIDAY_LANE)
 
 
 @compiled
@@ -213,65 +226,61 @@ def installed(person: Person, vendor: Vendor, today: date, key: Key) -> Vendor:
     return vendor.on(today - timedelta(days=int(UPDATE_DAYS * u * u)))
 
 
-@compiled
-def loosened(loose_fit: float, key: Key, day: int) -> NDArray[np.int64]:
-    """The stretches of a day in which the strap is too loose.
-
-    Args:
-        loose_fit: Share of the time.
-        key: ``wear_key`` of the person.
-        day: Days since the cohort's start.
-
-    Returns:
-        int64 [n, 2], first minute and first minute after, of the day; in order, and no two of them touch.
-    """
-    short, long = LOOSE_STRETCH_MINUTES
-    chance = loose_fit * MINUTES_PER_DAY / (_LOOSE_CANDIDATES * 0.5 * (short + long))
-    own = lane_key(key, _LOOSE_LANE)
-    spans = np.empty((2 * _LOOSE_CANDIDATES, 2), dtype=np.int64)
-    n = 0
-    for candidate in range((day - 1) * _LOOSE_CANDIDATES, (day + 1) * _LOOSE_CANDIDATES):
-        if unit(bits(own, np.uint64(3 * candidate))) >= chance:
-            continue
-        midnight = 0 if candidate >= day * _LOOSE_CANDIDATES else -MINUTES_PER_DAY
-        begin = midnight + int(MINUTES_PER_DAY * unit(bits(own, np.uint64(3 * candidate + 1))))
-        end = begin + int(short + (long - short) * unit(bits(own, np.uint64(3 * candidate + 2))))
-        if end > 0:
-            spans[n, 0], spans[n, 1] = max(begin, 0), min(end, MINUTES_PER_DAY)
-            n += 1
-    return _merged(spans[:n])
-
-
-@compiled
-def _merged(spans: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Spans in order, those that overlap or touch made one: a strap is not looser for being loose twice."""
-    spans = spans[np.argsort(spans[:, 0])]
-    n = 0
-    for begin, end in spans:
-        if n > 0 and begin <= spans[n - 1, 1]:
-            spans[n - 1, 1] = max(spans[n - 1, 1], end)
-        else:
-            spans[n, 0], spans[n, 1] = begin, end
-            n += 1
-    return spans[:n]
-
-
 def _unsynced(person: Person, vendor: Vendor, day: int, key: Key) -> Iterator[Span]:
-    """What the watch overwrote while no phone was near: all but the last ``memory_days`` of the time away."""
-    month = day // _MONTH
-    u_any, u_length, u_offset = uniform(key, _PHONE_LANE, 3 * month, 3).tolist()
-    if u_any >= person.phone_away_per_year * _MONTH / _DAYS_PER_YEAR:
+    """What the watch overwrote while no phone fetched its minutes: all but the last ``memory_days`` of that time."""
+    if person.phone_away_per_year <= 0.0:
         return
-    length = 2.0 + 24.0 * u_length**2  # days without the phone: judgement
-    begin = month * _MONTH + (_MONTH - length) * u_offset - day
-    end = begin + length - vendor.memory_days
-    if begin < end:
+    breaks = person.phone_away_per_year / _DAYS_PER_YEAR
+    low, high = LOOKS_A_DAY
+    looks = min(max(USUALLY_LOOKS * (USUALLY_FORGETFUL / max(person.forgetful, 1e-9)) ** LOOKS_POWER, low), high)
+    for begin, end in _overwritten(breaks, looks, vendor.memory_days, key, day).tolist():
         yield begin * MINUTES_PER_DAY, end * MINUTES_PER_DAY
 
 
-def _last_minute(person: Person, key: Key) -> float:
-    """Minutes from the cohort's start after which the watch is never worn again."""
-    if person.quits_per_year <= 0:
+@compiled
+def _overwritten(breaks: float, looks: float, memory_days: float, key: Key, day: int) -> NDArray[np.float64]:
+    """What of the times apart from the phone is lost in the end: begin and end in days from ``day``'s midnight, [n, 2].
+
+    The link breaks on a day by chance, and is mended on the first day thereafter on which its owner looks.
+    """
+    own = lane_key(key, _PHONE_LANE)
+    lost = np.empty((MOST_DAYS_APART + 2, 2))
+    n = 0
+    for d in range(day - 1 - MOST_DAYS_APART, day + 1):
+        u = unit(bits(own, np.uint64(3 * d)))
+        if u >= breaks:
+            continue
+        mended = d + 1
+        while mended < d + MOST_DAYS_APART and unit(bits(own, np.uint64(3 * mended + 1))) >= looks:
+            mended += 1
+        begin, end = d + u / breaks - day, mended + unit(bits(own, np.uint64(3 * mended + 2))) - memory_days - day
+        if begin < end and end > -1.0:
+            lost[n, 0], lost[n, 1] = begin, end
+            n += 1
+    return lost[:n]
+
+
+def _last_minute(person: Person, day: int, key: Key) -> float:
+    """Minutes from the cohort's start after which the watch is never worn again; inf where that is after ``day``.
+
+    Who has left it in the drawer of late is likelier to give it up.
+    """
+    if person.quits_per_year <= 0.0 or day < 0:
         return math.inf
-    (u,) = uniform(key, _QUIT_LANE, 0, 1).tolist()
-    return -math.log(u) / person.quits_per_year * _DAYS_PER_YEAR * MINUTES_PER_DAY
+    return _given_up(person.quits_per_year / _DAYS_PER_YEAR, *_put_away_chances(person), day, key)
+
+
+@compiled
+def _given_up(quits_a_day: float, chance_days: float, chance_weeks: float, day: int, key: Key) -> float:
+    """The minute at which the hazard, summed up day by day, has reached what was drawn for the person."""
+    left = -np.log(uniform(key, _QUIT_LANE, 0, 1)[0])
+    unworn = 0
+    for d in range(-LATELY_DAYS, day + 1):
+        if d >= 0:
+            hazard = quits_a_day * (QUITS_WORN + QUITS_UNWORN * unworn)
+            if hazard >= left:
+                return (d + left / hazard) * 1440.0
+            left -= hazard
+            unworn -= _lies_away(chance_days, chance_weeks, d - LATELY_DAYS, key)
+        unworn += _lies_away(chance_days, chance_weeks, d, key)
+    return np.inf

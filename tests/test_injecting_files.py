@@ -11,7 +11,9 @@ import pytest
 
 import everywear
 from model.evaluation.robustness_data import acquaintances
+from simulator import injecting_files
 from simulator.dataset import Dataset, open_dataset, write_dataset
+from simulator.files import write_whole
 from simulator.injecting import TOLERANCE, inject
 from simulator.injecting_files import Request, inject_file
 from simulator.recording import DataError, Reason
@@ -209,3 +211,30 @@ def test_what_cannot_be_spoilt_is_refused_and_nothing_is_written(tmp_path: Path)
         inject_file(empty, out, Request())
     with pytest.raises(DataError, match=r"out.csv: is where the data go"):
         inject_file(csv, out, HALF, reasons=out)
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.npy"])
+def test_reasons_that_cannot_be_written_leave_no_data_behind(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, kind = tmp_path / name, Path(name).suffix
+    if kind == ".csv":
+        written(tmp_path, name)
+    else:
+        np.save(source, np.full((1440, 1), 70.0))
+    request = HALF if kind == ".csv" else Request(rate=0.2, signals=["heart_rate"])
+    out, why = tmp_path / f"out{kind}", tmp_path / f"why{kind}"
+    with pytest.raises(DataError, match=rf"why{kind}: .*{name} is no folder"):
+        inject_file(source, out, request, reasons=source / why.name)
+    with pytest.raises(DataError, match=rf"out{kind}: .*{name} is no folder"):
+        inject_file(source, source / out.name, request, reasons=why)
+
+    def full(path: Path, content: bytes) -> None:
+        if path == why:
+            raise OSError("no space left on device")
+        write_whole(path, content)
+
+    monkeypatch.setattr(injecting_files, "write_whole", full)
+    with pytest.raises(OSError, match="no space"):
+        inject_file(source, out, request, reasons=why)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -14,8 +14,9 @@ from simulator.recording import SHAPE, Reason
 from simulator.routine import Routine
 from simulator.sensors import found_share, measure, take_off
 from simulator.signals import INDEX, MINUTES_PER_DAY, RR_STATISTICS, SIGNALS, Sensor
+from simulator.strap import loosened
 from simulator.vendors import VENDORS, Vendor
-from simulator.wearing import LOOSE_STRETCH_MINUTES, loosened, wear_key
+from simulator.wearing import wear_key
 from tests.bodies import LEAD_IN, PERSON, full_day, quiet_day
 
 PERFECT = Vendor(
@@ -192,21 +193,13 @@ def test_errors_grow_with_darker_skin_as_the_device_says_and_not_below_type_iii(
     assert valid[1] < valid[0] - 1.0
 
 
-def test_a_strap_that_is_loose_twice_at_once_is_loose_once() -> None:
-    days = [loosened(1.0, wear_key(PERSON), day) for day in range(60)]
-    assert all((spans[1:, 0] > spans[:-1, 1]).all() and (spans[:, 1] > spans[:, 0]).all() for spans in days)
-    assert max(np.diff(spans, axis=1).max(initial=0) for spans in days) > LOOSE_STRETCH_MINUTES[1]  # two in one
-
-
 def test_a_loose_strap_misreads_heart_and_skin_for_its_stretches_only() -> None:
     routine, latent = bodied()
     vendor = replace(PERFECT, heart_rate_error_bpm=2.0)
     loose = replace(PERSON, loose_fit=0.4)
-    day = next(day for day in range(2, 40) if len(loosened(0.4, wear_key(loose), day)))
+    day = next(day for day in range(2, 40) if loosened(loose, routine, wear_key(loose), day).any())
     tight, slack = (measure(person, vendor, routine, latent, day).astype(np.float64) for person in (PERSON, loose))
-    inside = np.zeros(MINUTES_PER_DAY, dtype=np.bool_)
-    for begin, end in loosened(0.4, wear_key(loose), day).tolist():
-        inside[begin:end] = True
+    inside = loosened(loose, routine, wear_key(loose), day)
     off = [found[INDEX["heart_rate"]] - latent.truth[INDEX["heart_rate"]] for found in (tight, slack)]
     np.testing.assert_allclose(off[1][inside], 1.5 * off[0][inside], atol=1e-3)
     np.testing.assert_array_equal(tight[:, ~inside], slack[:, ~inside])
