@@ -279,7 +279,7 @@ def _given_up(quits_a_day: float, chance_days: float, chance_weeks: float, day: 
         if d >= 0:
             hazard = quits_a_day * (QUITS_WORN + QUITS_UNWORN * unworn)
             if hazard >= left:
-                return (d + left / hazard) * 1440.0
+                return float((d + left / hazard) * 1440.0)
             left -= hazard
             unworn -= _lies_away(chance_days, chance_weeks, d - LATELY_DAYS, key)
         unworn += _lies_away(chance_days, chance_weeks, d, key)

@@ -14,7 +14,7 @@ from simulator.recording import Reason
 from simulator.vendor import Vendor
 from simulator.vendors import VENDORS
 from simulator.wearing import wear_key
-from tests.test_missingness import MONDAY
+from tests.wearers import MONDAY
 
 SENSE_2, PIXEL_2 = VENDORS["fitbit-sense-2"], VENDORS["pixel-watch-2"]
 LSM1 = POPULATIONS["lsm1"]

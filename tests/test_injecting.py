@@ -175,7 +175,7 @@ def test_nights_off_are_nights_and_motion_is_where_the_steps_are() -> None:
     off = inject(data, "nights_off", severity=1.0, seed=2).mask["steps"]
     assert off[(days.hour >= 2) & (days.hour < 5)].mean() > 0.6
     assert off[(days.hour >= 13) & (days.hour < 17)].mean() < 0.3
-    lost = inject(data, "motion", severity=1.0, seed=3)  # one who wears it
+    lost = inject(data, "motion", severity=1.0, seed=4)  # one who wears it, and tight
     afternoon = days.hour == 15
     assert lost.mask["rmssd"][afternoon].mean() > 0.8  # the five-minute window lags, and charges come first
     assert lost.mask["heart_rate"][afternoon].mean() > 3 * lost.mask["heart_rate"][~afternoon].mean()

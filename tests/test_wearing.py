@@ -213,7 +213,8 @@ def unsynced(person: Person, vendor: Vendor, number: int) -> NDArray[np.bool_]:
     """Minutes that were overwritten; they hang on no routine, so one does for all days."""
     routine = live(person, 0, MONDAY)
     days = [handled(person, vendor, routine, day)[wearing.LEAD_MINUTES :] for day in range(number)]
-    return np.concatenate(days) == Reason.NOT_SYNCED
+    lost: NDArray[np.bool_] = np.concatenate(days) == Reason.NOT_SYNCED
+    return lost
 
 
 def test_what_no_phone_fetches_in_time_is_lost_but_for_the_last_days() -> None:
