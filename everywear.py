@@ -16,6 +16,7 @@ try:
     from commandline import do_job
     from jobs.auditing import Audit
     from jobs.judging import Evaluate, Robustness
+    from jobs.papers import Papers
     from jobs.people import Import, Inject, Merge, Realism, Simulate
     from jobs.rounds import Budget, Federate, Report
     from jobs.training import Export, Train
@@ -33,6 +34,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     "inject": Inject,
     "train": Train,
     "evaluate": Evaluate,
+    "papers": Papers,
     "export": Export,
     "robustness": Robustness,
     "federate": Federate,

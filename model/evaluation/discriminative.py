@@ -129,8 +129,9 @@ def evaluate(
     shots: Sequence[int | None] = (None,),
     mix: str = "sampled",
     windows_per_person: int = 8,
-    plan: ProbePlan | None = None,
+    plan: ProbePlan | Callable[[str, str], ProbePlan] | None = None,
     seed: int,
+    pool: Pool | None = None,
     keep_embeddings: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Table:
@@ -145,8 +146,9 @@ def evaluate(
         shots: Examples of each class for the neural methods of tasks with classes; None: all there are.
         mix: "found", "sampled" or "natural"; see ``labels.examples``.
         windows_per_person: Of tasks about people.
-        plan: Settings of the neural methods; the paper's by default.
+        plan: Settings of the neural methods, the same for all or a function of task and method; the paper's by default.
         seed: Of splits, windows and weights.
+        pool: The dataset's labelled windows, where they were gathered before.
         keep_embeddings: Give the embeddings of tasks with classes back, too.
         progress: Told every task and method before it is done.
 
@@ -154,14 +156,15 @@ def evaluate(
         DataError: If the dataset can ask none of the tasks.
     """
     wanted = [TASKS[name] for name in tasks]
-    pool = gather(
-        dataset,
-        normaliser,
-        network.architecture.window_minutes,
-        kinds=frozenset(kind for task in wanted for kind in task.kinds),
-        windows_per_person=windows_per_person,
-        seed=seed,
-    )
+    if pool is None:
+        pool = gather(
+            dataset,
+            normaliser,
+            network.architecture.window_minutes,
+            kinds=frozenset(kind for task in wanted for kind in task.kinds),
+            windows_per_person=windows_per_person,
+            seed=seed,
+        )
     means = keep_means(network, pool, seed) if "linear_probe" in methods else None
     rows: list[Row] = []
     confusions: list[Confusion] = []
@@ -182,7 +185,8 @@ def evaluate(
                 if progress is not None:
                     progress(f"{task.name}, {method}" + (f", {shot} shots" if shot else ""))
                 learnt = np.flatnonzero(~asked.tested) if shot is None else few_shot(asked, shot, seed)
-                predict = fit(method, network, pool, asked, learnt, seed=seed, plan=plan, means=means)
+                settings = plan(task.name, method) if callable(plan) else plan
+                predict = fit(method, network, pool, asked, learnt, seed=seed, plan=settings, means=means)
                 predicted = predict(asked.rows[asked.tested])
                 rows += _rows(pool, asked, predicted, method, shot, named, seed)
                 if shot is None and not task.is_regression:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model.autoencoder import MaskedAutoencoder
 from model.evaluation.baselines import FILLS, Values, diurnal, usual_course
-from model.evaluation.imputers import BY_MINUTE, ByMinute
+from model.evaluation.imputers import BY_MINUTE, WindowImputer
 from model.evaluation.metrics import Errors, errors, pair
 from model.masking import Grid, Places, random_places, stretch
 from model.windows import WINDOW_STRIDE_MINUTES, Days, Normaliser
@@ -135,7 +135,7 @@ def evaluate(
     windows_per_person: int,
     seed: int,
     chosen: Sequence[Task] | None = None,
-    imputers: Mapping[str, ByMinute] | None = None,
+    imputers: Mapping[str, WindowImputer] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Score models and the simple methods on the same windows and the same gaps.
@@ -147,7 +147,7 @@ def evaluate(
         windows_per_person: Windows drawn of each person.
         seed: Seed of windows and gaps.
         chosen: Tasks; all by default.
-        imputers: Further methods, by name; each is fitted for every task on what that leaves of all windows.
+        imputers: Further methods, by name; those of minutes are fitted for every task on what it leaves of all windows.
         progress: Told each task's name.
 
     Returns:

@@ -36,6 +36,7 @@ FIT_WINDOWS: Final = 1_024  # of a network
 NETWORK_MINUTES: Final = 240  # a window of it; a sixth of a day, since attention and recurrence grow with length
 EPOCHS: Final = 20  # of a network's training: minutes on one core
 _MODEL_BATCH: Final = 64
+_SAITS: Final = {"n_layers": 1, "d_model": 64, "n_heads": 2, "d_k": 32, "d_v": 32, "d_ffn": 128}
 
 
 class Imputer(Protocol):
@@ -51,6 +52,24 @@ class Imputer(Protocol):
 
         Returns:
             The same shape, finite where not observed; what stands where something was observed is not looked at.
+        """
+        ...
+
+
+class WindowImputer(Protocol):
+    """Whatever fills windows shorter than a day."""
+
+    def fill(self, values: Values, known: Known, asked: Known, first_minute: NDArray[np.int64]) -> Values:
+        """Fill windows.
+
+        Args:
+            values: float32 [n, 26, minutes], z-scores.
+            known: bool, same shape: what may be looked at.
+            asked: bool, same shape: what is scored.
+            first_minute: int64 [n], minute of the day with which each window begins.
+
+        Returns:
+            The same shape, finite where asked.
         """
         ...
 
@@ -232,6 +251,45 @@ class ByWindow:
         return np.asarray(filled, np.float32).reshape(days, minutes, signals).transpose(0, 2, 1)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnedWindows:
+    """A fitted PyPOTS model over windows of a length of their own, as the generative tasks cut them."""
+
+    network: Any
+
+    @classmethod
+    def saits(cls, learning: Learning, epochs: int) -> "LearnedWindows":
+        """SAITS [2] trained on windows of other people: ``learning`` holds [n, 26, minutes].
+
+        Raises:
+            DataError: If PyPOTS is not installed.
+        """
+        make = pypots_networks().SAITS
+        cells = _cells(learning.values, learning.observed)
+        with _quietly(learning.seed):
+            network = make(
+                n_steps=cells.shape[1],
+                n_features=cells.shape[2],
+                epochs=epochs,
+                batch_size=32,
+                verbose=False,
+                **_SAITS,
+            )
+            network.fit({"X": cells})
+        return cls(network)
+
+    def fill(self, values: Values, known: Known, asked: Known, first_minute: NDArray[np.int64]) -> Values:
+        """See ``WindowImputer``."""
+        with _quietly(0):
+            filled = np.asarray(self.network.predict({"X": _cells(values, known)})["imputation"], np.float32)
+        return np.where(known, values, filled.transpose(0, 2, 1))
+
+
+def _cells(values: Values, known: Known) -> Values:
+    """Windows as PyPOTS takes them, [n, minutes, 26], NaN where not known."""
+    return np.ascontiguousarray(np.where(known, values, np.float32(np.nan)).transpose(0, 2, 1))
+
+
 def _starts(minutes: int) -> list[int]:
     """Where windows of a day begin: side by side, the last one moved back to end with the day."""
     starts = list(range(0, MINUTES_PER_DAY - minutes + 1, minutes))
@@ -303,8 +361,7 @@ def pypots_networks() -> Any:
 
 
 def _saits(learning: Learning | None) -> Imputer:
-    size = {"n_layers": 1, "d_model": 64, "n_heads": 2, "d_k": 32, "d_v": 32, "d_ffn": 128}
-    return ByWindow.fitted(pypots_networks().SAITS, learning, **size)
+    return ByWindow.fitted(pypots_networks().SAITS, learning, **_SAITS)
 
 
 def _brits(learning: Learning | None) -> Imputer:
