@@ -155,7 +155,7 @@ def check_r16(whole: Path) -> str:
     assert single < 0.01, f"{single:.0%} of the noise fits a float32"
     assert moved.unique().numel() > 0.999 * moved.numel()
     lines = (whole / "vendors" / "dune" / "ledger.jsonl").read_text().splitlines()[1:]
-    assert {json.loads(line)["kind"] for line in lines} == {ledger_module.KIND}
+    assert {json.loads(line)["kind"] for line in lines} <= set(ledger_module.KINDS.values())
     return f"{single:.2%} of the noise fits a float32"
 
 
