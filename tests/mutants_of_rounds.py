@@ -21,7 +21,7 @@ from federated import client_app, maker, server_app
 from federated.parameters import touchable
 from federated.strategy import MakerAverage
 from model.autoencoder import MaskedAutoencoder
-from privacy import mechanism, probe
+from privacy import mechanism, person_gradients, probe
 from privacy.ledger import Ledger, Release
 from privacy.noise import KeyedStream
 from simulator.dataset import open_dataset
@@ -53,7 +53,7 @@ def makers_people_are_watched(patch: pytest.MonkeyPatch) -> None:
 
 
 def batch_norm_is_let_in(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mechanism, "_BatchNorm", type("Never", (), {}))
+    patch.setattr(person_gradients, "_BatchNorm", type("Never", (), {}))
 
 
 def loss_relative_to_the_batch(patch: pytest.MonkeyPatch) -> None:
