@@ -1,11 +1,11 @@
 """Missingness: why a minute of a signal is missing, by the mechanisms that make real watches miss minutes.
 
-The person decides whether the watch is worn, charged and fetched by a phone (``simulator.wearing``); what is left is
-the device's doing. Its firmware switches skin conductance and temperature off in sleep and exercise (LSM-1 section
-3.1 [1]), reads the heart sparsely or at night only, and saves power when the battery runs low; movement, water, cold
-skin and a loose strap hide the pulse; a sensor breaks. Where several hold, the reason is the first of: sensor absent,
-dropped out, not synced, charging, battery empty, off the wrist, sensor failed, power saving, a watch too cold to work,
-switched off, loose fit, motion or cold skin.
+The person decides whether the watch is worn, charged and fetched by a phone (``simulator.wearing``), and how tight
+its strap is (``simulator.strap``); what is left is the device's doing. Its firmware switches skin conductance and
+temperature off in sleep and exercise (LSM-1 section 3.1 [1]), reads the heart sparsely or at night only, and saves
+power when the battery runs low; movement, water, cold skin and a loose strap hide the pulse; a sensor breaks. Where
+several hold, the reason is the first of: sensor absent, dropped out, not synced, charging, battery empty, off the
+wrist, sensor failed, power saving, a watch too cold to work, switched off, loose fit, motion or cold skin.
 
 [1] Narayanswamy, Liu et al., ICLR 2025, arXiv:2410.13638. [2] Xu et al., "LSM-2: Learning from Incomplete Wearable
 Sensor Data", arXiv:2506.05321: a mean of 49 % of a day's cells missing, no day complete; its causes are device
