@@ -84,6 +84,8 @@ class Protection:
         clip_norm: Bound on one person's gradient.
         sampling_rate: Probability with which a person joins a step.
         windows_per_person: Windows of a joining person.
+        masks_per_window: Masks under which each of these is seen; inside a person's gradient, so free in privacy.
+        arithmetic: "float", or "grid": sums and noise are integers (rule R16).
         noise_multiplier: Noise over ``clip_norm``; 0 until ``Experiment.resolved`` has worked it out.
     """
 
@@ -93,6 +95,8 @@ class Protection:
     clip_norm: float = 0.5
     sampling_rate: float = 0.12
     windows_per_person: int = 2
+    masks_per_window: int = 1
+    arithmetic: Literal["float", "grid"] = "float"
     noise_multiplier: float = 0.0
 
 
@@ -246,6 +250,7 @@ class Experiment:
             windows_per_person=p.windows_per_person,
             delta=p.delta,
             epsilon_budget=math.inf if off else p.epsilon,
+            arithmetic="float" if off else p.arithmetic,
         )
 
     def to_json(self) -> str:
@@ -284,6 +289,7 @@ def _counts(e: Experiment) -> dict[str, int]:
     counts |= {"public people": e.public.people, "public days": e.public.days, "rounds": e.rounds.rounds}
     counts |= {"people held out": e.evaluation.people_per_maker, "days held out": e.evaluation.days}
     counts |= {"steps": e.rounds.steps, "validation people": e.public.validation_people}
+    counts |= {"masks per window": e.protection.masks_per_window}
     return counts | {"windows per person": e.evaluation.windows_per_person}
 
 

@@ -230,12 +230,13 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
 
 
 class PeopleWindows:
-    """Draws a person's windows and masks: [k, ...] a person, from that person's days alone."""
+    """Draws a person's windows and masks: [k * masks, ...] a person, from that person's days alone."""
 
     def __init__(self, days: Days, experiment: Experiment, windows_per_person: int) -> None:
         self._days = days
         self._experiment = experiment
         self._k = windows_per_person
+        self._masks = experiment.protection.masks_per_window
         usable = days.usable(experiment.window_minutes)
         owner = np.asarray(days.person)[usable[:, 0]]
         self._windows: dict[str, NDArray[np.int64]] = {
@@ -244,14 +245,14 @@ class PeopleWindows:
         self.people = sorted(set(days.person))
 
     def draw(self, person: str, step: int, stream: KeyedStream) -> Batch | None:
-        """``k`` windows of one person with their masks; None if the person has no usable window."""
+        """``k`` windows of one person, each under as many masks as agreed; None if the person has no usable window."""
         own = self._windows.get(person)
         if own is None:
             return None
         rng = stream.generator()
-        windows = own[rng.integers(len(own), size=self._k)]
+        windows = np.repeat(own[rng.integers(len(own), size=self._k)], self._masks, axis=0)
         architecture = self._experiment.architecture
-        hidden = draw_masks(self._experiment.public.warm_up.masks, architecture.grid, self._k, rng)
+        hidden = draw_masks(self._experiment.public.warm_up.masks, architecture.grid, len(windows), rng)
         return self._days.batch(windows, architecture.window_minutes, hidden)
 
     @staticmethod

@@ -18,7 +18,16 @@ that closing applies, also to a step that the loop never saw (rule R2).
 
 The update is exactly ``(sum_p clip(g_p, C) + N(0, (sigma C)^2 I)) / (q * nominal_people)``, where ``g_p`` is the
 gradient of person p's mean loss (``privacy/person_gradients.py``). Clipping, the sum and the noise are in float64; the
-result is rounded to the parameter's type. ``C`` is a public constant: there is no adaptive clipping, which would need a
+result is rounded to the parameter's type.
+
+With the plan's arithmetic "grid" (rule R16) the sum holds integers only, in units of ``C / GRID``. A person is clipped
+to ``C (1 - sqrt(numbers) / (2 GRID) - 1e-6)`` and rounded to the grid, which moves every number by at most half a unit
+and so the norm by at most ``sqrt(numbers) / 2`` units: it stays below ``GRID``. That is looked at again in integers,
+and whoever were beyond would count as zero, so that the sensitivity rests on no floating-point argument. Noise is a
+Gaussian of deviation ``sigma GRID`` rounded to integers, exactly (``privacy/noise.py``), hence the accounted event is
+the same. Integers are held in float64, which adds them exactly below 2**53.
+
+``C`` is a public constant: there is no adaptive clipping, which would need a
 count of its own in the ledger (rule R14).
 
 Why not Opacus' `make_private` and optimiser: they take rate and divisor from the private count (rule R2), let one
@@ -26,8 +35,9 @@ person's NaN into every weight (R5), draw noise from a generator that cannot rep
 work out every gradient of a weight twice.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +46,10 @@ from torch.optim import Optimizer
 from privacy.noise import KeyedStream
 from privacy.person_gradients import Mode, PersonGradient, PersonGradients, check_module, in_blocks
 from privacy.plan import PrivacyError, PrivacyPlan
+
+GRID: Final = 2**20  # steps of the grid in a clip norm
+GRID_SLACK: Final = 1e-6  # share of the clip norm left for what float64 does to a norm, which is far less
+GRID_NOISE: Final = 1e4  # largest noise multiplier on the grid; sums stay far below 2**53
 
 Item = TypeVar("Item")  # one person's windows
 Batch = TypeVar("Batch")  # several people's, as the module takes them
@@ -194,6 +208,9 @@ class PrivateOptimizer(Optimizer):
         self._frozen = self._checked_masks(frozen)
         self._sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in self._parameters.items()}
         self._awaited: int | None = None
+        self._on_grid = plan.arithmetic == "grid"
+        self._unit = plan.clip_norm / GRID if self._on_grid else 1.0  # of the sums
+        self._clip_norm = plan.clip_norm * (self._room_to_round() if self._on_grid else 1.0)
         self._gradients = PersonGradients(module, mode)
 
     def expect(self, people: int) -> None:
@@ -220,9 +237,11 @@ class PrivateOptimizer(Optimizer):
         if self._awaited is None:
             raise RuntimeError("step() was called without a new batch from the private loader")
         gradients = {name: self._person_gradients(name, p) for name, p in self._parameters.items()}
-        scales = clip_scales(gradients.values(), self._plan.clip_norm)
+        scales = clip_scales(gradients.values(), self._clip_norm) / self._unit
+        if self._on_grid:
+            scales = scales.masked_fill(~within_grid(gradients.values(), scales), 0.0)
         for name, gradient in gradients.items():
-            add_weighted(self._sums[name], gradient, scales)
+            add_weighted(self._sums[name], gradient, scales, self._on_grid)
         self._awaited = None
         self._gradients.begin()
 
@@ -231,7 +250,7 @@ class PrivateOptimizer(Optimizer):
         self._refuse_leftover()
         kept = {name: self._parameters[name].detach().clone() for name in self._frozen}
         for name, parameter in self._parameters.items():
-            total = (self._sums[name] + self._noise(step, name)) / self._plan.divisor
+            total = (self._sums[name] + self._noise(step, name)) * self._unit / self._plan.divisor
             if name in self._frozen:
                 total = total.masked_fill(self._frozen[name], 0.0)
             parameter.grad = total.to(parameter.dtype)
@@ -255,11 +274,30 @@ class PrivateOptimizer(Optimizer):
         self._wrapped.zero_grad(set_to_none)
 
     def _noise(self, step: int, name: str) -> Tensor:
-        """Gaussian noise for one parameter's sum, float64, at an address that no other parameter or step has."""
+        """Gaussian noise for one parameter's sum, float64, at an address that no other parameter or step has.
+
+        In the sum's units: integers on the grid.
+        """
         parameter = self._parameters[name]
-        draws = torch.from_numpy(self._streams.child("noise", step, name).normal(parameter.numel()))
-        scale = self._plan.noise_multiplier * self._plan.clip_norm
-        return (scale * draws).view(parameter.shape).to(parameter.device)
+        stream = self._streams.child("noise", step, name)
+        if self._on_grid:
+            steps = stream.rounded_normal(parameter.numel(), self._plan.noise_multiplier * GRID)
+            draws = torch.from_numpy(steps).to(torch.float64)
+        else:
+            scale = self._plan.noise_multiplier * self._plan.clip_norm
+            draws = scale * torch.from_numpy(stream.normal(parameter.numel()))
+        return draws.view(parameter.shape).to(parameter.device)
+
+    def _room_to_round(self) -> float:
+        """The share of the clip norm to which people are clipped on the grid, so that rounding stays within it."""
+        numbers = sum(p.numel() for p in self._parameters.values())
+        share = 1 - math.sqrt(numbers) / (2 * GRID) - GRID_SLACK
+        if share < 0.5 or self._plan.noise_multiplier > GRID_NOISE:
+            raise PrivacyError(
+                f"{numbers} numbers and noise_multiplier={self._plan.noise_multiplier:g} are too much for the grid, "
+                f"whose {GRID} steps a clip norm hold {GRID**2} numbers and a noise multiplier of {GRID_NOISE:g}"
+            )
+        return share
 
     def _person_gradients(self, name: str, parameter: nn.Parameter) -> PersonGradient:
         """One parameter's gradients, [people, *shape], zero where frozen."""
@@ -344,11 +382,29 @@ def clip_scales(gradients: Iterable[PersonGradient], clip_norm: float) -> Tensor
     return torch.where(square.isfinite(), clip_norm / square.sqrt().clamp(min=clip_norm), 0.0)
 
 
-def add_weighted(total: Tensor, gradient: PersonGradient, scales: Tensor) -> None:
-    """Adds ``sum_p scales[p] gradient[p]`` to the float64 ``total``; people of scale 0 are not looked at."""
+def within_grid(gradients: Iterable[PersonGradient], scales: Tensor) -> Tensor:
+    """Whose rounded ``scales[p] gradient[p]`` has a norm of at most ``GRID``, bool [people].
+
+    Squares of integers up to 2**20 add up exactly in float64 as long as the answer can be yes.
+    """
+    square = torch.zeros_like(scales)
+    for gradient in gradients:
+        for people, block in in_blocks(gradient):
+            square[people] += block.mul_(scales[people][:, None]).round_().square_().sum(1)
+    return square <= GRID**2  # what is not finite is not
+
+
+def add_weighted(total: Tensor, gradient: PersonGradient, scales: Tensor, rounded: bool = False) -> None:
+    """Adds ``sum_p scales[p] gradient[p]`` to the float64 ``total``; people of scale 0 are not looked at.
+
+    With ``rounded`` each person's part is rounded to integers first.
+    """
     flat, everybody = total.view(-1), bool((scales > 0).all())
     for people, block in in_blocks(gradient):
         weight = scales[people]
         if not everybody:  # 0 times a value that is not finite would not be 0
             weight, block = weight[weight > 0], block[weight > 0]
-        flat.addmv_(block.t(), weight)
+        if rounded:
+            flat += block.mul_(weight[:, None]).round_().sum(0)
+        else:
+            flat.addmv_(block.t(), weight)

@@ -298,6 +298,31 @@ def step_each_micro_batch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PrivateOptimizer, "step", gather)
 
 
+def noise_off_the_grid(patch: pytest.MonkeyPatch) -> None:
+    """Integers plus a float: the last bits tell the integers."""
+
+    def noise_in_floats(self: Any, step: int, name: str) -> Tensor:
+        parameter = self._parameters[name]
+        draws = torch.from_numpy(self._streams.child("noise", step, name).normal(parameter.numel()))
+        found: Tensor = self._plan.noise_multiplier * mechanism.GRID * draws.view(parameter.shape)
+        return found
+
+    patch.setattr(PrivateOptimizer, "_noise", noise_in_floats)
+
+
+def no_room_to_round(patch: pytest.MonkeyPatch) -> None:
+    """Clip to C, round, and forget that rounding makes longer."""
+    patch.setattr(PrivateOptimizer, "_room_to_round", lambda self: 1.0)
+    patch.setattr(mechanism, "within_grid", lambda gradients, scales: torch.ones_like(scales, dtype=torch.bool))
+
+
+def gradients_off_the_grid(patch: pytest.MonkeyPatch) -> None:
+    real = mechanism.add_weighted
+    patch.setattr(
+        mechanism, "add_weighted", lambda total, gradient, scales, rounded=False: real(total, gradient, scales)
+    )
+
+
 def accountant_times(name: str, factor: float) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
         real = plan.ACCOUNTANTS[name]

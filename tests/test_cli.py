@@ -325,6 +325,8 @@ IMPOSSIBLE: list[tuple[dict[str, object], str]] = [
     ({"clip_norm": -1}, "clip_norm=-1"),
     ({"clip_norm": float("nan")}, "clip_norm=nan"),
     ({"windows_per_person": 0}, "windows_per_person=0"),
+    ({"masks_per_window": 0}, "masks per window 0"),
+    ({"arithmetic": "decimal"}, "arithmetic"),
     ({"noise_multiplier": float("inf")}, "noise_multiplier=inf"),
     ({"noise": "off", "sampling_rate": 0}, "sampling_rate=0"),
     ({"window_minutes": 305}, "305"),

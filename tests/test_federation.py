@@ -40,7 +40,7 @@ from privacy.plan import PrivacyError
 from simulator.dataset import open_dataset, write_dataset
 from simulator.randomness import stream
 from simulator.recording import DataError
-from tests.conftest import TINY, ignore
+from tests.conftest import TINY, ignore, wavy_days
 from tests.strategies import seeds
 
 
@@ -367,6 +367,19 @@ def test_a_person_without_a_usable_window_changes_nothing(ready: Path, monkeypat
     assert drawn.draw(max(days.person), 0, KeyedStream(bytes(32), "test")) is None
     monkeypatch.setattr("federated.maker.Days.load", lambda *_: empty)
     assert np.isfinite(train_round(site, pack(model), normaliser, 0)).all()
+
+
+def test_several_masks_show_the_same_windows_inside_one_person() -> None:
+    """Free in privacy: a person stays one record [k * masks, ...], clipped as a whole (rule R1)."""
+    days, masks = wavy_days(2), replace(TINY, protection=replace(TINY.protection, masks_per_window=3))
+    drawn = PeopleWindows(days, masks, 2).draw("p001", 0, KeyedStream(bytes(32), "masks"))
+    once = PeopleWindows(days, TINY, 2).draw("p001", 0, KeyedStream(bytes(32), "masks"))
+    assert drawn is not None
+    assert once is not None
+    assert torch.equal(drawn.values, once.values.repeat_interleave(3, 0))
+    assert torch.equal(drawn.slot, once.slot.repeat_interleave(3, 0))
+    assert len({tuple(hidden.tolist()) for hidden in drawn.hidden}) > 2
+    assert masks.plan(masks.makers[0]) == TINY.plan(TINY.makers[0])
 
 
 def test_a_person_s_windows_are_their_own_and_new_in_every_step(ready: Path) -> None:

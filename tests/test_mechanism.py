@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from privacy import mechanism
 from privacy.mechanism import clip_scales
 from privacy.noise import KeyedStream
 from privacy.plan import PrivacyError
@@ -153,6 +154,37 @@ def test_frozen_entries_stay_without_gradient_and_noise(make: Any) -> None:
     loop(*triple(module, plan, people, optimizer=optimizer, frozen={"place.weight": mask}, steps=range(3)))
     moved = module.place.weight != before
     assert torch.equal(moved, ~mask)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    seed=SEEDS,
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+    grid=st.sampled_from([16, 64, 2**20]),
+    mode=st.sampled_from(["keep", "recompute"]),
+    micro_batch=st.integers(1, 5),
+)
+def test_on_the_grid_a_person_moves_the_sum_by_integers_within_the_norm(
+    seed: int, scale: float, grid: int, mode: str, micro_batch: int
+) -> None:
+    plan = make_plan(noise_multiplier=1.0, sampling_rate=1.0, arithmetic="grid")
+    people = {name: scale * windows for name, windows in make_people(4, seed).items()}
+    others = {name: windows for name, windows in people.items() if name != "p1"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mechanism, "GRID", grid)
+        with_p1, without = (update(Tiny(), plan, data, mode=mode, micro_batch=micro_batch) for data in (people, others))
+    steps = (with_p1 - without) * plan.divisor * grid / plan.clip_norm
+    assert float((steps - steps.round()).abs().max()) < 1e-5
+    assert float(steps.round().square().sum()) <= grid**2
+
+
+def test_a_grid_too_coarse_or_noise_too_large_is_refused() -> None:
+    for changes in ({"noise_multiplier": 2e4}, {"arithmetic": "grid"}):
+        plan = make_plan(**{"arithmetic": "grid", **changes})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mechanism, "GRID", 2**20 if "noise_multiplier" in changes else 4)
+            with pytest.raises(PrivacyError, match="too much for the grid"):
+                triple(Tiny(), plan, make_people(2))
 
 
 def test_frozen_entries_do_not_count_in_the_norm() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from privacy import noise
 from privacy.noise import KEY_BYTES, KeyedStream, _encode, load_or_create_key, new_key, rehearsal_key
 from privacy.plan import PrivacyError
 
@@ -184,3 +185,45 @@ class TestKeyFile:
             thread.join()
         assert len(keys) == 8
         assert len(set(keys)) == 1
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.3, 1.7, 12.5])
+def test_rounded_normals_have_the_exact_probabilities(deviation: float) -> None:
+    n = 100_000
+    draws = KeyedStream(KEY, "rounded").rounded_normal(n, deviation)
+    if deviation == 0:
+        assert not draws.any()
+        return
+    cells = np.arange(-60, 61)
+    expected = n * np.diff(stats.norm.cdf(np.append(cells - 0.5, 60.5) / deviation))
+    counts = np.array([(draws == k).sum() for k in cells])
+    usual = expected > 8
+    chi_square = float(((counts - expected)[usual] ** 2 / expected[usual]).sum())
+    assert stats.chi2.sf(chi_square, usual.sum() - 1) > 1e-4
+    assert counts[~usual].sum() < expected[~usual].sum() + 30
+
+
+@pytest.mark.parametrize("deviation", [0.7, 2.0**20, 1.3 * 2.0**33])
+def test_rounded_normals_are_the_same_by_slow_arithmetic(deviation: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = KeyedStream(KEY, "slow").rounded_normal(150, deviation)
+    normals = KeyedStream(KEY, "slow").rounded_normal(150, 2.0**40) / 2.0**40 * deviation
+    assert np.abs(fast - normals).max() < 0.51, "one number of the stream at every scale"
+    monkeypatch.setattr(noise, "FAR", -1.0)
+    assert np.array_equal(fast, KeyedStream(KEY, "slow").rounded_normal(150, deviation))
+
+
+def test_a_draw_on_the_edge_takes_further_bits() -> None:
+    """Half of the mass of |Z| / deviation lies below 0.6744897..., whose tail is a quarter: 2**62 of 2**64."""
+    edge = 0.5 / float(stats.norm.isf(0.25))  # rounds to 0 below the quarter and to 1 above, as far as float64 knows
+    found = {noise._decided(2**62 + d, KeyedStream(KEY, "more", d), edge, 0) for d in (-(2**12), 2**12)}
+    assert found == {0, 1}
+    far = KeyedStream(KEY)
+    assert noise._decided(0, far, 1.0, 3) >= 9, "a tail below 2**-64 is beyond 9"
+
+
+def test_rounded_normals_keep_their_word() -> None:
+    a, b = (KeyedStream(KEY, "x").rounded_normal(1000, 5e5) for _ in range(2))
+    assert a.dtype == np.int64
+    assert np.array_equal(a, b)
+    with pytest.raises(ValueError, match="deviation="):
+        KeyedStream(KEY, "x").rounded_normal(1, 2.0**41)

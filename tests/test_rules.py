@@ -19,7 +19,7 @@ from dp_accounting.pld import PLDAccountant
 from torch import Tensor
 
 from privacy import ledger as ledger_module
-from privacy import noise, plan
+from privacy import mechanism, noise, plan
 from privacy.ledger import BudgetExceeded, Ledger, LedgerError, Release
 from privacy.noise import KeyedStream
 from privacy.plan import PrivacyError, PrivacyPlan, gaussian_event, gaussian_rows
@@ -205,6 +205,25 @@ def check_r13() -> str:
     return "the same update at 1, 2, 3, 7 and 100 people at a time"
 
 
+def check_grid() -> str:
+    """On the grid everything that is summed is an integer, noise too, and nobody's part is longer than a clip norm."""
+    planned = make_plan(noise_multiplier=1.5, sampling_rate=1.0, arithmetic="grid")
+    unit = planned.clip_norm / mechanism.GRID / planned.divisor
+    people = {name: 50 * windows for name, windows in make_people(6).items()}
+    for data in (people, {}):
+        moved = update(Tiny(), planned, data) / unit
+        assert float((moved - moved.round()).abs().max()) < 1e-4
+        assert float(moved.abs().max()) > 100, "the grid is fine beside the noise"
+        assert torch.equal(update(Tiny(), planned, data) / unit, moved)
+    assert_noise(update(Wide(), planned, {}), planned)
+    silent = make_plan(sampling_rate=1.0, arithmetic="grid")
+    for name, windows in people.items():
+        steps = (update(Tiny(), silent, {name: windows}) / unit).round()
+        assert 0.999 * mechanism.GRID**2 < float(steps.square().sum()) <= mechanism.GRID**2
+    assert release_of(planned).arithmetic == "grid"
+    return "on the grid integers only, and a person's steps below its share"
+
+
 def check_r17() -> str:
     """Two accountants agree, and the one that counts never rounds down."""
     for rate, sigma, steps in ((0.064, 1.12, 500), (0.3, 6.0, 40), (1.0, 6.0, 20)):
@@ -340,6 +359,10 @@ def test_r13_noise_once_a_step() -> None:
     assert measured("r13", check_r13)
 
 
+def test_r16_the_grid_holds_integers_only() -> None:
+    assert check_grid()
+
+
 def test_r17_two_accountants_agree_and_round_up() -> None:
     assert measured("r17", check_r17)
 
@@ -378,6 +401,9 @@ MUTANTS: dict[str, tuple[Callable[[], str], Callable[[pytest.MonkeyPatch], None]
     "r08 last round only": (check_r08, mutants.last_round_only),
     "r13 noise each micro-batch": (check_r13, mutants.noise_each_micro_batch),
     "r13 a step each micro-batch": (check_r13, mutants.step_each_micro_batch),
+    "r16 noise off the grid": (check_grid, mutants.noise_off_the_grid),
+    "r16 no room to round": (check_grid, mutants.no_room_to_round),
+    "r16 gradients off the grid": (check_grid, mutants.gradients_off_the_grid),
     "r17 accountant 4 % low": (check_r17, mutants.accountant_times("pld", 0.96)),
     "r17 accountant 0.1 % low": (check_r17, mutants.accountant_times("pld", 0.999)),
     "r17 second accountant 4 % low": (check_r17, mutants.accountant_times("prv", 0.96)),

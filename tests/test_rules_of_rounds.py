@@ -44,7 +44,7 @@ from tests import mutants_of_rounds as mutants
 from tests.conftest import TINY, wavy_days
 from tests.outcomes import measured, went_red
 from tests.private_toy import KEY, Tiny, Wide, flat, make_people, make_plan, update
-from tests.test_rules import refuses, release
+from tests.test_rules import check_grid, refuses, release
 
 Check = Callable[[Path], str]
 MAKER = 3  # dune: heart and motion only
@@ -156,7 +156,7 @@ def check_r16(whole: Path) -> str:
     assert moved.unique().numel() > 0.999 * moved.numel()
     lines = (whole / "vendors" / "dune" / "ledger.jsonl").read_text().splitlines()[1:]
     assert {json.loads(line)["kind"] for line in lines} <= set(ledger_module.KINDS.values())
-    return f"{single:.2%} of the noise fits a float32"
+    return f"{single:.2%} of the noise fits a float32; {check_grid()}"
 
 
 def check_r18(whole: Path) -> str:
