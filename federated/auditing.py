@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from federated.experiment import Experiment, load
+from federated.experiment import Experiment, Maker, load
 from federated.maker import PeopleWindows, Site, makers_of_one_person
 from federated.parameters import Theta, pack, touchable, touchable_vector
 from federated.run import held_out
@@ -73,11 +73,8 @@ def subject_of(folder: Path) -> Subject:
     """The run's own training, of the maker that lacks the most sensors, on simulated people nobody trained on."""
     experiment = load(folder / "experiment.json")
     model, normaliser = load_model(folder / "public" / "model")
-    maker = min(experiment.makers, key=lambda maker: len(maker.vendor.signals))
-    cohort = replace(held_out(experiment)[experiment.makers.index(maker)], people=AUDITED_PEOPLE, days=1)
-    with tempfile.TemporaryDirectory() as scratch:
-        simulate(cohort, Path(scratch) / "data", truth=False, reasons=False)
-        days = Days.load(open_dataset(Path(scratch) / "data"), normaliser)
+    maker = least_equipped(experiment)
+    days = twins(experiment, maker, AUDITED_PEOPLE, normaliser)
     plan = experiment.plan(maker)
     people = PeopleWindows(days, experiment, plan.windows_per_person)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -99,6 +96,20 @@ def subject_of(folder: Path) -> Subject:
         fill=fill,
         frozen={name: ~mask for name, mask in touchable(model, maker.vendor.signals).items() if not mask.all()},
     )
+
+
+def least_equipped(experiment: Experiment) -> Maker:
+    """The maker with the fewest signals, for whom the most entries are frozen."""
+    return min(experiment.makers, key=lambda maker: len(maker.vendor.signals))
+
+
+def twins(experiment: Experiment, maker: Maker, people: int, normaliser: Normaliser, days: int = 1) -> Days:
+    """Simulated people of a maker's population and device, who are neither its people nor the held-out ones."""
+    cohort = held_out(experiment)[experiment.makers.index(maker)]
+    cohort = replace(cohort, first_person=cohort.first_person + cohort.people, people=people, days=days)
+    with tempfile.TemporaryDirectory() as scratch:
+        simulate(cohort, Path(scratch) / "data", truth=False, reasons=False)
+        return Days.load(open_dataset(Path(scratch) / "data"), normaliser)
 
 
 def _ledger(site: Site) -> Ledger:

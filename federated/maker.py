@@ -210,30 +210,54 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
     if kept.exists():
         return np.asarray(read_safetensors(kept)[0]["theta"].numpy(), dtype=np.float32)
     people = PeopleWindows(days, experiment, plan.windows_per_person)
+    private_steps(model, people, people.people, experiment, site.maker, release.stream(key), steps)
+    answer = pack(model)
+    write_whole(kept, save({"theta": torch.from_numpy(answer)}))
+    return answer
+
+
+def private_steps(
+    model: MaskedAutoencoder,
+    people: "PeopleWindows",
+    names: Sequence[str],
+    experiment: Experiment,
+    maker: Maker,
+    streams: KeyedStream,
+    steps: range,
+) -> None:
+    """A maker's local steps under its plan; changes the model in place, and charges nothing.
+
+    Args:
+        model: Where the steps begin.
+        people: Whose windows there are.
+        names: Who of them takes part.
+        experiment: The terms.
+        maker: Whose sensors decide what is frozen.
+        streams: The release's randomness.
+        steps: Which of the plan's steps.
+    """
+    plan, rounds = experiment.plan(maker), experiment.rounds
     module, optimiser, loader = make_private(
         model,
         torch.optim.SGD(model.parameters(), lr=rounds.learning_rate, momentum=rounds.momentum),
         plan,
-        people=people.people,
+        people=names,
         draw=people.draw,
         collate=people.collate,
-        streams=release.stream(key),
+        streams=streams,
         steps=steps,
         micro_batch=MICRO_BATCH_PEOPLE,
-        frozen={name: ~mask for name, mask in touchable(model, site.maker.vendor.signals).items() if not mask.all()},
+        frozen={name: ~mask for name, mask in touchable(model, maker.vendor.signals).items() if not mask.all()},
         learning_rate=lambda step: rounds.learning_rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps)),
     )
     run_steps(module, optimiser, loader, mixed_precision=False)
-    answer = pack(model)
-    write_whole(kept, save({"theta": torch.from_numpy(answer)}))
-    return answer
 
 
 class PeopleWindows:
     """Draws a person's windows and masks: [k * masks, ...] a person, from that person's days alone."""
 
     def __init__(self, days: Days, experiment: Experiment, windows_per_person: int) -> None:
-        self._days = days
+        self.days = days
         self._experiment = experiment
         self._k = windows_per_person
         self._masks = experiment.protection.masks_per_window
@@ -253,7 +277,7 @@ class PeopleWindows:
         windows = np.repeat(own[rng.integers(len(own), size=self._k)], self._masks, axis=0)
         architecture = self._experiment.architecture
         hidden = draw_masks(self._experiment.public.warm_up.masks, architecture.grid, len(windows), rng)
-        return self._days.batch(windows, architecture.window_minutes, hidden)
+        return self.days.batch(windows, architecture.window_minutes, hidden)
 
     @staticmethod
     def collate(people: list[Batch]) -> Batch:

@@ -27,6 +27,8 @@ class Audit(Job):
         delta: Of that claim.
         canaries: Canary people, half of them included by coins; 0 leaves the attack out.
         confidence: Of the lower bounds, one-sided.
+        membership: Shadow trainings of the run's model on simulated twins, at least 8, from which an attack learns to
+            tell who was in; 64 take minutes. 0 leaves this attack out.
     """
 
     run: Positional[Path | None] = None
@@ -34,17 +36,21 @@ class Audit(Job):
     delta: float = 1e-5
     canaries: int = 2000
     confidence: float = 0.99
+    membership: int = 0
 
     def do(self) -> Result:
         """Do the job."""
         import torch
 
         from federated.auditing import audit_run, subject_of
+        from federated.membership import attack_membership
         from privacy.audit import FAIL, gray_box, toy_subject
         from privacy.canaries import CanaryDesign, audit_canaries
 
         if self.canaries < 0:
             raise UsageError(f"canaries {self.canaries} is below 0")
+        if self.membership and (self.membership < 8 or self.run is None):
+            raise UsageError(f"membership {self.membership}: expected at least 8 shadow trainings, of a run")
         torch.set_num_threads(1)  # small tensors; threads would only wait for each other
         design = CanaryDesign(
             epsilon=self.epsilon, delta=self.delta, canaries=self.canaries or 4, confidence=self.confidence
@@ -70,6 +76,15 @@ class Audit(Job):
                     "delta": found.delta,
                     "canary_audit": dataclasses.asdict(found),
                 }
+            if self.membership and self.run is not None:
+                attacked = attack_membership(
+                    self.run,
+                    self.seed,
+                    shadows=self.membership,
+                    progress=lambda done, total: watch("shadow models", done, total),
+                )
+                red |= attacked.red
+                result["membership"] = dataclasses.asdict(attacked)
         return {**result, "verdict": "red" if red else "green"}
 
     def words(self, result: Result) -> str:
@@ -92,6 +107,19 @@ class Audit(Job):
                 f"tends to {canary['limit']:.3f} with ever more canaries)",
                 f"  counting bound  {counting['epsilon']:.3f}   (cannot exceed {counting['ceiling']:.3f}: "
                 f"{counting['right']} of {counting['guesses']} guesses right)",
+            ]
+        attacked = result.get("membership")
+        if attacked:
+            low, high = attacked["interval"]
+            lines += [
+                "",
+                f"membership: {attacked['shadows']} trainings on {attacked['twins']} twins, score {attacked['score']}, "
+                f"AUROC {attacked['auroc']:.3f}",
+                f"  finds {attacked['true_positive_rate']:.4f} of members ({low:.4f} to {high:.4f}) at a false "
+                f"positive rate of {attacked['false_positive_rate']:.4f}",
+                f"  the accountant permits {attacked['limit_at_rate']:.4f} at a rate of 0.001, and "
+                f"{attacked['limit']:.4f} at the upper end of the measured one",
+                f"  so few trainings could refute no epsilon above {attacked['ceiling']:.2f}",
             ]
         seconds = result["check_seconds"] + (canary["seconds"] if canary else 0.0)
         return "\n".join([*lines, "", f"{result['verdict']} after {math.ceil(seconds)} s"])
