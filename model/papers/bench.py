@@ -41,6 +41,18 @@ class Bench:
     seed: int
     folder: Path
 
+    def cohort(self, side: str) -> Cohort:
+        """Who is on a side; the three are parts of one cohort, so that nobody is on two."""
+        plan = self.plan
+        sizes = {
+            "train": (plan.train_people, plan.train_days),
+            "test": (plan.test_people, plan.test_days),
+            "labels": (plan.label_people, plan.label_days),
+        }
+        before = sum(people for people, _ in list(sizes.values())[: list(sizes).index(side)])
+        people, days = sizes[side]
+        return Cohort(population=POPULATIONS["lsm1"], people=people, days=days, seed=self.seed, first_person=before)
+
     def dataset(self, side: str) -> Dataset:
         """The people of a side: "train", "test" or "labels"."""
         return open_dataset(self.folder / "people" / side)
@@ -62,23 +74,10 @@ class Bench:
 
 
 def make_people(side: str, bench: Bench) -> dict[str, Any]:
-    """Simulate one side; the three are parts of one cohort, so that nobody is on two."""
-    plan = bench.plan
-    sizes = {
-        "train": (plan.train_people, plan.train_days),
-        "test": (plan.test_people, plan.test_days),
-        "labels": (plan.label_people, plan.label_days),
-    }
-    first = 0
-    people, days = sizes[side]
-    for name, (others, _) in sizes.items():
-        if name == side:
-            break
-        first += others
+    """Simulate one side."""
     folder = bench.folder / "people" / side
     if not (folder / "dataset.json").is_file():
-        cohort = Cohort(population=POPULATIONS["lsm1"], people=people, days=days, seed=bench.seed, first_person=first)
-        simulate(cohort, folder, reasons=side == "test", truth=side == "test")
+        simulate(bench.cohort(side), folder, reasons=side == "test", truth=side == "test")
     dataset = open_dataset(folder)
     return {"people": len(dataset.people), "person_days": len(dataset), "sha256": dataset.manifest.sha256}
 

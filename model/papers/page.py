@@ -21,6 +21,7 @@ SHOWN: Final = {
     "5": ("mse",),
     "6": ("mse",),
     "7": ("mse",),
+    "9": ("mse",),
     "lsm2": ("auroc", "f1", "map", "correlation"),
 }
 """Metrics of the page; the run's own tables have all."""

@@ -137,6 +137,7 @@ OF_TABLE: Final[Mapping[str, tuple[str, ...]]] = {
         "fill reading",
         "fill mice",
         "fill learned",
+        "fill routine",
     ),
     "gains": (
         "fill temporal_interpolation",

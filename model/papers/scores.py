@@ -7,15 +7,14 @@ over people. ``model.papers.tables`` sets the papers' numbers beside them.
 import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.autoencoder import SIZES, Architecture, MaskedAutoencoder
 from model.evaluation import discriminative, generative
-from model.evaluation.baselines import FILLS, Known, Values
+from model.evaluation.baselines import FILLS
 from model.evaluation.embeddings import Embedded, clusters
 from model.evaluation.imputers import BY_MINUTE, METHODS, Autoencoder, LearnedWindows, Learning
 from model.evaluation.labels import TASKS, NotEnoughError, Pool, examples
@@ -23,6 +22,7 @@ from model.evaluation.probes import ProbePlan, fit, keep_means, mean_embeddings,
 from model.evaluation.robustness import AS_WORN, Worn, cases, pieces
 from model.evaluation.scores import accuracy, with_interval
 from model.papers.bench import POOL_ARRAYS, Bench, load_days, load_pool, take_rows
+from model.papers.oracles import LIVES, Routine, Truth, relived
 from model.papers.plan import (
     BASE,
     MINUTES,
@@ -80,17 +80,6 @@ def _filled(rows: Iterable[generative.Row], lines: Iterable[str] | None = None) 
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """What a watch without error would have measured in the windows that are scored; float32 [n, 26, minutes]."""
-
-    truth: Values
-
-    def fill(self, values: Values, known: Known, asked: Known, first_minute: NDArray[np.int64]) -> Values:
-        """The truth where nothing is known."""
-        return np.where(known, values, self.truth)
-
-
 def score_generative(kind: str) -> Callable[[Bench], dict[str, Any]]:
     """One kind of gap: the models, the simple methods, and the truth."""
 
@@ -112,6 +101,33 @@ def score_generative(kind: str) -> Callable[[Bench], dict[str, Any]]:
         return {"figures": _filled(rows), "windows": len(windows)}
 
     return score
+
+
+def score_routine(bench: Bench) -> dict[str, Any]:
+    """An oracle that knows what the wearers did, but not the luck of their minutes."""
+    _, days = bench.test_days()
+    cohort = bench.cohort("test")
+    places = {cohort.person_id(i): i for i in range(cohort.people)}
+    lived = {
+        person: list(relived(cohort, places[person], 2 if bench.plan.test_people < 10 else LIVES))
+        for person in sorted(set(days.person))
+    }
+    everywhere = np.ones((N_SIGNALS, 1), dtype=np.bool_)
+    expected = [
+        bench.normaliser().apply(lived[person][day], everywhere)
+        for person, day in zip(days.person, days.date_index.tolist(), strict=True)
+    ]
+    windows = generative.sample_windows(days, MINUTES, bench.plan.windows_per_person, bench.seed)
+    cut, _ = replace(days, values=np.stack(expected)).cut(windows, MINUTES)
+    rows = generative.evaluate(
+        {"lsm1": bench.network("lsm1")},
+        days,
+        minutes=MINUTES,
+        windows_per_person=bench.plan.windows_per_person,
+        seed=bench.seed,
+        imputers={"routine": Routine(cut)},
+    )
+    return {"figures": _filled(rows, ["routine"])}
 
 
 def score_mice(bench: Bench) -> dict[str, Any]:
@@ -518,6 +534,7 @@ SCORES: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
     **{f"fill {kind}": score_generative(kind) for kind in generative.KINDS},
     "fill learned": score_learned,
     "fill mice": score_mice,
+    "fill routine": score_routine,
     "fill reading": score_reading,
     **{f"classes {name}": score_classes(name) for name in PRETRAINED},
     "few shots": score_few,
@@ -561,6 +578,7 @@ NEEDS: Final[dict[str, Callable[[Plan], tuple[str, ...]]]] = {
     **{f"fill {kind}": _models(*FILLERS) for kind in generative.KINDS},
     "fill learned": _models("lsm1"),
     "fill mice": _models("lsm1"),
+    "fill routine": _models("lsm1"),
     "fill reading": _models(),
     **{f"classes {name}": _models(name, also=_POOL_AND) for name in PRETRAINED},
     "few shots": _models("lsm1", also=_POOL_AND),

@@ -76,6 +76,8 @@ def _difference(table: str, line: Line, both: list[Cell], told: Told) -> str:
     if table in ("gains", "lsm2-margins"):
         return f"Saves {_percents([c.ours for c in both])}, the paper's {_percents([c.paper for c in both])}."
     if table in ("8", "6-cost"):
+        if line.metric == "parameters" and all(round(cell.ours or 0) == cell.paper for cell in both):
+            return "Rounds to the paper's."
         off = max(abs((cell.ratio or 1) - 1) for cell in both)
         return f"Within {100 * off:.1f} % of the paper's."
     if table == "19":
@@ -95,6 +97,8 @@ def _difference(table: str, line: Line, both: list[Cell], told: Told) -> str:
         told_points = _range(sorted(abs(point) for point in points), 0)
         tail = f"; the paper's value lies in our interval{_of(inside, len(both))}" if inside else ""
         return f"{told_points} points {where} the paper's{tail}."
+    if line.metric in ("ari", "nmi"):
+        return f"{both[0].ours or 0:.3f} here, {both[0].paper or 0:.3f} in the paper."
     return f"{_span([cell.ratio for cell in both])} times the paper's."
 
 

@@ -6,6 +6,7 @@ why, as far as it is known (``model.papers.sentences``). A line that was not mad
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -346,7 +347,7 @@ def _header(column: str) -> str:
 
 def shown(name: str) -> str:
     """A line's name for people."""
-    return NAMES.get(name, name.replace("_", " ").replace(",", ", "))
+    return NAMES.get(name, re.sub(r",(?! )", ", ", name.replace("_", " ")))
 
 
 NAMES: Final = {
@@ -357,7 +358,8 @@ NAMES: Final = {
     "mice_alone": "MICE",
     "mice": "MICE, all windows and the clock",
     "saits": "SAITS",
-    "truth": "the truth (no model can do better than its watch)",
+    "truth": "oracle: the truth",
+    "routine": "oracle: the routine",
     "linear": "linear interpolation",
     "last": "last value",
     "diurnal": "the person's usual day",
