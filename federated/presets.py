@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from federated.experiment import Evaluation, Experiment, Maker, Protection, Public, Rounds
+from model.masking import MASKS
 from model.training import TrainingPlan
 from simulator.population import POPULATIONS, Population
 
@@ -45,7 +46,10 @@ DEMO: Final = Experiment(
     size="xxs",
     window_minutes=300,
     public=Public(
-        people=250, validation_people=40, days=2, warm_up=TrainingPlan(steps=260, batch_windows=32, learning_rate=3e-3)
+        people=250,
+        validation_people=40,
+        days=2,
+        warm_up=TrainingPlan(steps=400, batch_windows=16, learning_rate=3e-3, masks=MASKS["tasks"]),
     ),
     makers=MAKERS,
     protection=Protection(windows_per_person=1),

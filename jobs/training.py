@@ -27,6 +27,8 @@ class Train(Job):
 
     Example: everywear train data/hundred --out models/first --size xs --steps 500
 
+    On several processes or GPUs: torchrun --nproc-per-node 2 .venv/bin/everywear train ..., with the same result.
+
     Attributes:
         data: Dataset folder; a tenth of its people is kept for validation.
         out: Model folder to write; going on where it stopped if it was interrupted.
@@ -39,7 +41,8 @@ class Train(Job):
         drop_ratio: The papers' share of places that are dropped by number; by default every unseen one is.
         method: mae (masked autoencoder), simclr, dino or msn; of the last three the encoder is of use, for probes.
         plan: small, or lsm1 (LSM-1's Table 15, for a cluster); the next four options change it.
-        masks: aim, random, structured-temporal, structured-sensor, temporal-interpolation or temporal-extrapolation.
+        masks: aim, tasks, random, structured-temporal, structured-sensor, temporal-interpolation or
+            temporal-extrapolation.
         steps: Optimiser steps.
         batch_windows: Windows a step.
         learning_rate: Peak rate.
@@ -65,13 +68,26 @@ class Train(Job):
     def do(self) -> Result:
         """Do the job."""
         from model.autoencoder import MaskedAutoencoder
-        from model.training import Origin, batches, check_masks, parameters, save_model, train, validation_loss
+        from model.training import (
+            Origin,
+            Together,
+            batches,
+            check_masks,
+            parameters,
+            save_model,
+            train,
+            validation_loss,
+        )
         from model.windows import Days, Normaliser
         from simulator.dataset import open_dataset
 
         with checked():
-            shape, plan = self._shape(), self._plan()
+            shape = self._shape()
+            plan = self._plan(shape)
             check_masks(shape, plan)
+        together = Together.started()
+        if plan.batch_windows % together.processes:
+            raise UsageError(f"batch-windows {plan.batch_windows} is no multiple of {together.processes} processes")
         if self.method != "mae" and shape.drop_ratio is not None:
             raise UsageError(f"drop-ratio {shape.drop_ratio} is for method mae; {self.method} hides nothing to drop")
         dataset = open_dataset(self.data)
@@ -89,14 +105,17 @@ class Train(Job):
             model, loader = METHODS[self.method](shape, self.seed), pairs
         with progress_bar("steps", plan.steps) as bar:
             losses = train(
-                model,
+                model.to(together.device()),
                 days,
                 plan,
                 seed=self.seed,
                 checkpoint=self.out / "checkpoint.safetensors",
                 progress=lambda step, loss: bar(step + 1, f"loss {loss:.3f}"),
                 loader=loader,
+                together=together,
             )
+        if together.rank:
+            raise SystemExit(0)  # the first process says and writes what came out
         loss = None
         model = model if self.method == "mae" else model.network
         if len(parts["test"]) and self.method == "mae":
@@ -144,8 +163,8 @@ class Train(Job):
             changes |= {"patch_minutes": int(found[1]), "patch_signals": int(found[2])}
         return dataclasses.replace(SIZES[self.size], **changes)
 
-    def _plan(self) -> Any:
-        """The plan by name, with what was asked otherwise."""
+    def _plan(self, shape: Any) -> Any:
+        """The plan by name, with what was asked otherwise; the papers' models have the papers' masks."""
         from model.masking import MASKS
         from model.training import PLANS
 
@@ -160,6 +179,8 @@ class Train(Job):
         if self.masks:
             known("masks", self.masks, MASKS)
             changes["masks"] = MASKS[self.masks]
+        elif self.plan == "small" and (shape.drop_ratio is not None or shape.filled or self.method != "mae"):
+            changes["masks"] = MASKS["aim"]
         return dataclasses.replace(plan, **changes)
 
     def _signal_order(self, days: Any) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ Two decoders. ``full`` is the papers': every place, seen or a learnable mask tok
 ``lean`` asks only about the places that are scored: each is a query of position and mask token that attends to the
 encoded patches, and never to other queries, so cost follows what is asked (CrossMAE [3] is the same idea for images).
 
-Predictions start from plain averages of what is seen of the same signal nearby (``anchors``), which the decoder blends.
+Predictions start from plain averages of what is seen of the same signal before and after each minute (``anchors``),
+which the decoder blends minute by minute; a question is told them, and what every signal did around its time.
 
 LSM-1 [1] is the same class with other options: five-hour windows, patches of five signals, gaps ``filled`` with
 straight lines before anything else, positions counted from the window's beginning (no ``clock``), the full decoder, no
@@ -73,6 +74,10 @@ class Architecture:
         decoder_heads: Decoder heads.
         anchor_minutes: Reaches of the plain averages that predictions start from, see ``MaskedAutoencoder.anchors``; ()
             predicts from nothing, as the papers do.
+        ask_every: Training asks every so-manieth of the hidden places that could be scored, beginning at one that the
+            mask decides; the full decoder still computes all.
+        views: Numbers by which each signal sums up what all signals did around a question's time; 0 tells the questions
+            nothing but their place, as the papers do. Without anchors it says nothing.
     """
 
     window_minutes: int = MINUTES_PER_DAY
@@ -89,7 +94,9 @@ class Architecture:
     decoder_width: int = 128
     decoder_depth: int = 2
     decoder_heads: int = 4
-    anchor_minutes: tuple[float, ...] = (5.0, 30.0, 1e6)
+    anchor_minutes: tuple[float, ...] = (3.0, 10.0, 40.0, 1e6)
+    views: int = 4
+    ask_every: int = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "anchor_minutes", tuple(self.anchor_minutes))  # JSON has lists
@@ -152,7 +159,7 @@ def _shape(encoder: tuple[int, int, int], decoder: tuple[int, int, int], /, **op
     )
 
 
-AIM: Final[dict[str, Any]] = {"decoder": "full", "anchor_minutes": (), "drop_ratio": 0.5}
+AIM: Final[dict[str, Any]] = {"decoder": "full", "anchor_minutes": (), "views": 0, "ask_every": 1, "drop_ratio": 0.5}
 """LSM-2 as far as it is known; its D is not, 0.5 is that of its open re-implementation."""
 LSM1: Final[dict[str, Any]] = {
     "window_minutes": 300,
@@ -161,12 +168,14 @@ LSM1: Final[dict[str, Any]] = {
     "clock": False,
     "decoder": "full",
     "anchor_minutes": (),
+    "views": 0,
+    "ask_every": 1,
 }
 """LSM-1: five hours, patches of 10 minutes by 5 signals over 30 padded rows ([1], section 3.1, Table 6)."""
 
 SIZES: Final[dict[str, Architecture]] = {
-    "xxs": _shape((48, 2, 2), (48, 1, 2)),  # 0.1 M parameters
-    "xs": _shape((96, 3, 4), (64, 1, 4)),  # 0.4 M
+    "xxs": _shape((48, 2, 1), (48, 1, 1)),  # 0.2 M parameters
+    "xs": _shape((96, 3, 4), (64, 1, 4)),  # 0.5 M
     "s": _shape((128, 4, 4), (96, 2, 4)),  # 1.1 M
     "m": _shape((192, 12, 3), (128, 4, 4)),  # 6 M
     "lsm2": _shape((384, 12, 6), (256, 4, 4)),  # about 25 M, the size that is reported of LSM-2
@@ -270,6 +279,21 @@ class Seen:
     place: Tensor
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """What is seen around each place.
+
+    Attributes:
+        minutes: float [..., places, cells, anchors]; what predictions of a cell are blended of.
+        around: float [..., places, numbers]; what the place's own signals did before and after it.
+        column: float [..., columns, numbers]; what all signals did before, within and after a stretch of time.
+    """
+
+    minutes: Tensor
+    around: Tensor
+    column: Tensor
+
+
 class MaskedAutoencoder(nn.Module):
     """The masked autoencoder of AIM and LSM-1; ``forward`` is the training loss of each window."""
 
@@ -301,7 +325,15 @@ class MaskedAutoencoder(nn.Module):
         self.decoder = nn.ModuleList([Block(a.decoder_width, a.decoder_heads, crosses) for _ in range(a.decoder_depth)])
         self.decoder_norm = nn.LayerNorm(a.decoder_width)
         self.head = nn.Linear(a.decoder_width, a.cells)
-        self.blend = nn.Linear(a.decoder_width, len(a.anchor_minutes)) if a.anchor_minutes else None
+        self.blend: nn.Linear | None = None
+        self.around: nn.Linear | None = None
+        if a.anchor_minutes:
+            reaches, signals = len(a.anchor_minutes), a.grid.rows * a.patch_signals
+            self.blend = nn.Linear(a.decoder_width, a.cells * (4 * reaches + 1))
+            if a.views:
+                self.around = nn.Linear(a.patch_signals * (4 * reaches + 2), a.decoder_width)
+                self.column = nn.Linear(signals * (a.patch_minutes + 1 + 2 * reaches), a.grid.rows * a.views)
+                self.view = nn.Linear(a.views, a.decoder_width)
 
     def forward(self, batch: Batch) -> Tensor:
         """Mean squared error of each window over its scored cells (observed and hidden), [...]; 0 if there are none."""
@@ -309,6 +341,8 @@ class MaskedAutoencoder(nn.Module):
         seen = self.encode(batch, values, there)
         targets, counted = self.filled_targets(batch) if self.architecture.filled else (values, there)
         place, asked = gather_first(batch.hidden & counted.any(-1))
+        if self.training and self.architecture.ask_every > 1:
+            place, asked = every(self.architecture.ask_every, place, asked)
         predicted = self.decode(seen, place, batch.slot, self.anchors(batch, values, there))
         weight = take(counted, place) & asked[..., None]
         error = (predicted - take(targets, place)).square() * weight
@@ -355,6 +389,11 @@ class MaskedAutoencoder(nn.Module):
         """Cells bool [..., 26, minutes] -> the places that hold any of them, bool [..., places]."""
         return self._cut(cells).any(-1)
 
+    def seen_places(self, batch: Batch) -> Tensor:
+        """How many patches each window shows, int64 [...]."""
+        there = True if self.architecture.filled else self.places_of(batch.observed)
+        return (there & ~batch.hidden).sum(-1)
+
     def encode(self, batch: Batch, values: Tensor, there: Tensor) -> Seen:
         """Gather the seen patches, embed them with their place, and let them attend to each other.
 
@@ -385,53 +424,102 @@ class MaskedAutoencoder(nn.Module):
             return None
         return a.grid.places - round(a.drop_ratio * a.grid.places)
 
-    def anchors(self, batch: Batch, values: Tensor, observed: Tensor) -> Tensor:
-        """What is seen of the same signals around each place, at several reaches: [..., places, reaches].
+    def anchors(self, batch: Batch, values: Tensor, observed: Tensor) -> Anchors | None:
+        """Averages of the seen cells of the same signal, weighted by exp(-lag / reach); None if there are no reaches.
 
-        Averages of the seen cells, weighted by exp(-lag / reach), 0 where none is seen; the longest reach is the
-        window's mean. The decoder blends them and adds a correction, so that it learns only what they do not say.
+        For each reach four: of both sides of a minute, of what came before the place, of what came after it, and the
+        straight line between these two, from the last seen minute to the next; the longest reach is the window's mean.
+        And one more, the straight line between the last seen cell and the next.
+        A side without a seen cell takes the other's, and 0 if neither has one. A place's own seen cells count as if at
+        every minute of it. The decoder blends these and adds a correction, so that it learns only what they do not say.
         Without them a small model spends its first thousand steps on learning to copy (docs/diary.md).
         """
         a = self.architecture
+        if not a.anchor_minutes:
+            return None
         there = observed & ~batch.hidden[..., None]
-        grid = (a.grid.rows, a.grid.columns)
-        column = torch.arange(a.grid.columns, device=values.device, dtype=torch.float64)
-        lag_minutes = (column[:, None] - column).abs() * a.patch_minutes
-        found = []
         with torch.autocast(values.device.type, enabled=False):  # weights across a day's gap need float64's range
-            total = split((values * there).sum(-1).double(), -1, grid)
-            count = split(there.sum(-1).double(), -1, grid)
-            for reach in a.anchor_minutes:
-                kernel = torch.exp(-lag_minutes / reach)
-                weight = count @ kernel
-                mean = (total @ kernel) / torch.where(weight > 0, weight, 1.0)
-                found.append(mean.to(values.dtype).flatten(-2))
-        return torch.stack(found, dim=-1) if found else values[..., :0]
+            x = torch.stack([values * there, there.to(values.dtype)]).double()
+            x = split(split(x, -1, (a.patch_signals, a.patch_minutes)), -3, (a.grid.rows, a.grid.columns))
+            x = x.transpose(-3, -2).flatten(-4, -3)  # [value and count, ..., signals, columns, minutes]
+            reach = torch.tensor(a.anchor_minutes, dtype=torch.float64, device=x.device)
+            lag = torch.arange(a.patch_minutes, device=x.device)[:, None] / reach  # [minutes, reaches]
+            to_start, to_end = torch.exp(-lag), torch.exp(-lag.flip(0))
+            once = torch.exp(-1 / reach)
+            column = torch.arange(a.grid.columns, device=x.device)
+            apart = column - column[:, None]  # from a column that is seen to one that is asked for
+            decay = torch.exp(-(apart.abs() - 1).clamp(min=0) * a.patch_minutes / reach[:, None, None])
+            before = self._carry(x @ (to_end * once), decay * (apart > 0))
+            after = self._carry(x @ (to_start * once), decay * (apart < 0))
+            own = x.sum(-1, keepdim=True)
+            cell = before[..., None, :] * to_start + after[..., None, :] * to_end + own[..., None]
+            both = _ratio(cell, 0.0)
+            whole = both.mean(-2)
+            earlier, later = _ratio(before, torch.nan), _ratio(after, torch.nan)
+            earlier, later = (
+                torch.where(side.isnan(), torch.where(other.isnan(), whole, other), side)
+                for side, other in ((earlier, later), (later, earlier))
+            )
+            sided = torch.stack([earlier, later], -2).flatten(-2)  # [..., signals, columns, 2 x reaches]
+            since, until = self._distances(x[1] > 0)
+            share = (until / (since + until))[..., None]
+            line = share * earlier[..., None, :] + (1 - share) * later[..., None, :]
+            known = (x[1] > 0).flatten(-2)
+            straight = split(fill_gaps(x[0].flatten(-2), known), -1, (x.shape[-2], x.shape[-1]))[..., None]
+            minutes = torch.cat([both, sided[..., None, :].expand(*both.shape[:-1], -1), line, straight], -1)
+            weights = torch.stack([before[1], after[1]], -2).flatten(-2)
+            distance = torch.stack([since[..., 0], until[..., -1]], -1)
+            around = torch.cat([sided, (weights + 1e-3).log() / 4, distance.log() / 4], -1)
+            inside = torch.cat([x[0], own[1] / a.patch_minutes], -1)
+            wide = torch.cat([sided, inside], -1).transpose(-3, -2).flatten(-2)
+        rows = (a.grid.rows, a.patch_signals)
+        minutes = split(minutes, -4, rows).transpose(-4, -3).flatten(-3, -2).flatten(-4, -3)
+        around = split(around, -3, rows).transpose(-3, -2).flatten(-2).flatten(-3, -2)
+        return Anchors(minutes.to(values.dtype), around.to(values.dtype), wide.to(values.dtype))
 
-    def decode(self, seen: Seen, place: Tensor, slot: Tensor, anchors: Tensor) -> Tensor:
+    @staticmethod
+    def _distances(seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Minutes since the last seen cell and until the next, from 1 on; ``seen`` bool [..., columns, minutes]."""
+        known = seen.flatten(-2)
+        minutes = known.shape[-1]
+        minute = torch.arange(minutes, device=seen.device).expand(known.shape)
+        last = torch.where(known, minute, -minutes).cummax(-1).values
+        following = torch.where(known, minute, 2 * minutes).flip(-1).cummin(-1).values.flip(-1)
+        since, until = (minute - last).clamp(min=1), (following - minute).clamp(min=1)
+        size = (seen.shape[-2], seen.shape[-1])
+        return split(since.double(), -1, size), split(until.double(), -1, size)
+
+    @staticmethod
+    def _carry(sums: Tensor, decay: Tensor) -> Tensor:
+        """Sums [..., columns, reaches] of every column -> of all that ``decay`` [reaches, from, to] carries to each."""
+        return torch.einsum("...jr,rjc->...cr", sums, decay)
+
+    def decode(self, seen: Seen, place: Tensor, slot: Tensor, anchors: Anchors | None) -> Tensor:
         """Predict the patches at ``place`` int64 [..., m]: [..., m, cells]."""
         memory = self.bridge(seen.tokens)
         if self.architecture.decoder == "lean":
-            x = self._questions(place, slot)
+            x = self._questions(place, slot, anchors)
             for block in self.decoder:
                 x = block(x, seen.keep, memory)
-            return self._predict(x, take(anchors, place))
+            return self._predict(x, place, anchors)
         everywhere = torch.arange(self.architecture.grid.places, device=place.device)
-        x = self._questions(everywhere.repeat((*place.shape[:-1], 1)), slot)
+        x = self._questions(everywhere.repeat((*place.shape[:-1], 1)), slot, anchors)
         at_seen = take(x, seen.place) - self._mask(seen.place) + memory[..., 1:, :]
         at_seen = torch.where(seen.keep[..., 1:, None], at_seen, take(x, seen.place))
         x = x.scatter(-2, seen.place[..., None].expand(at_seen.shape), at_seen)
         for block in self.decoder:
             x = block(x, None)
-        return self._predict(take(x, place), take(anchors, place))
+        return self._predict(take(x, place), place, anchors)
 
-    def _predict(self, x: Tensor, anchors: Tensor) -> Tensor:
+    def _predict(self, x: Tensor, place: Tensor, anchors: Anchors | None) -> Tensor:
         x = self.decoder_norm(x)
         correction: Tensor = self.head(x)
-        if self.blend is None:
+        if self.blend is None or anchors is None:
             return correction
-        shares: Tensor = self.blend(x).softmax(-1)
-        return correction + (shares * anchors).sum(-1, keepdim=True)
+        sizes = (anchors.minutes.shape[-2], anchors.minutes.shape[-1])
+        minutes = split(take(anchors.minutes.flatten(-2), place), -1, sizes)
+        shares = split(self.blend(x), -1, sizes).softmax(-1)
+        return correction + (shares * minutes).sum(-1)
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """One vector a window, [..., width]: the mean of its seen patches; the summary token where none is seen."""
@@ -459,8 +547,15 @@ class MaskedAutoencoder(nn.Module):
         x = split(split(x, -1, (a.grid.columns, a.patch_minutes)), -3, (a.grid.rows, a.patch_signals))
         return x.transpose(-3, -2).flatten(-2).flatten(-3, -2)
 
-    def _questions(self, place: Tensor, slot: Tensor) -> Tensor:
-        return self._mask(place) + self.decoder_position(*self._row_and_slot(place, slot))  # type: ignore[no-any-return]
+    def _questions(self, place: Tensor, slot: Tensor, anchors: Anchors | None) -> Tensor:
+        x: Tensor = self._mask(place) + self.decoder_position(*self._row_and_slot(place, slot))
+        if self.around is None or anchors is None:
+            return x
+        grid = self.architecture.grid
+        views = split(self.column(anchors.column), -1, (grid.rows, self.architecture.views))
+        views = views.transpose(-3, -2).flatten(-3, -2)  # a place has its own signals' views of its column
+        told: Tensor = self.around(take(anchors.around, place)) + self.view(take(views, place))
+        return x + told
 
     def _mask(self, place: Tensor) -> Tensor:
         return self.mask_token(torch.zeros_like(place))  # type: ignore[no-any-return]
@@ -471,6 +566,11 @@ class MaskedAutoencoder(nn.Module):
             return place // columns, place % columns
         first = slot[..., None] * 10 // self.architecture.patch_minutes
         return place // columns, (first + place % columns) % self.decoder_position.slot.num_embeddings
+
+
+def _ratio(sums: Tensor, otherwise: float) -> Tensor:
+    """Values over counts, ``sums`` [2, ...]; ``otherwise`` where nothing was counted."""
+    return torch.where(sums[1] > 0, sums[0] / torch.where(sums[1] > 0, sums[1], 1.0), otherwise)
 
 
 def gather_first(chosen: Tensor, room: int | None = None) -> tuple[Tensor, Tensor]:
@@ -493,6 +593,15 @@ def gather_first(chosen: Tensor, room: int | None = None) -> tuple[Tensor, Tenso
     m = max(1, largest) if room is None else room
     order = torch.argsort(~chosen, dim=-1, stable=True)[..., :m].contiguous()
     return order, torch.arange(m, device=chosen.device) < count[..., None]
+
+
+def every(k: int, place: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    """Every ``k``-th of what ``gather_first`` found, [..., m / k]; where it begins follows from the places."""
+    m = place.shape[-1]
+    first = (place * asked).sum(-1, keepdim=True) % k
+    index = (first + k * torch.arange(-(-m // k), device=place.device)).expand(*place.shape[:-1], -1)
+    within = index.clamp(max=m - 1)
+    return place.gather(-1, within), asked.gather(-1, within) & (index < m)
 
 
 def split(x: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:

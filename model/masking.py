@@ -45,7 +45,10 @@ class MaskMix:
         signal: Share of rows that a signal slice hides, all the time.
         columns: Share of columns that scattered columns hide, all signals, each anywhere.
         end: Share of columns that the end hides, all signals, the last ones.
-        weights: Odds of (random, time, signal, columns, end); those left out are 0.
+        gaps: Share of columns that gaps hide on average, all signals: of 1 to 12 columns each, short ones as often as
+            long ones on a logarithmic scale, with something seen between them.
+        signal_gaps: The same in a third of the signals to all but one, side by side or anywhere.
+        weights: Odds of (random, time, signal, columns, end, gaps, signal_gaps); those left out are 0.
     """
 
     random: float = 0.8
@@ -53,6 +56,8 @@ class MaskMix:
     signal: float = 0.5
     columns: float = 0.8
     end: float = 0.8
+    gaps: float = 0.65
+    signal_gaps: float = 0.65
     weights: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -67,14 +72,17 @@ class MaskMix:
         """Places that any mask hides at least, of the kinds that are drawn."""
         whole = {"random": grid.places, "signal": grid.rows}
         hidden: dict[str, int] = {kind: round(getattr(self, kind) * whole.get(kind, grid.columns)) for kind in KINDS}
+        hidden |= {"gaps": 0, "signal_gaps": 0}
         each = {"random": 1, "signal": grid.columns}
         drawn = [kind for kind, odds in zip(KINDS, self.weights, strict=False) if odds > 0]
         return min(hidden[kind] * each.get(kind, grid.rows) for kind in drawn)
 
 
-KINDS: Final = ("random", "time", "signal", "columns", "end")
+KINDS: Final = ("random", "time", "signal", "columns", "end", "gaps", "signal_gaps")
+LONGEST_GAP: Final = 12  # columns; two hours of ten-minute patches, the longest horizon of LSM-1's tasks
 MASKS: Final[dict[str, MaskMix]] = {
     "aim": MaskMix(),
+    "tasks": MaskMix(weights=(1, 0, 0, 0, 0, 1, 1)),
     "random": MaskMix(weights=(1,)),  # LSM-1 Fig. 5 (B)
     "structured-temporal": MaskMix(weights=(0, 0, 0, 1)),  # (C)
     "structured-sensor": MaskMix(signal=0.8, weights=(0, 0, 1)),  # (D)
@@ -91,9 +99,12 @@ def draw_masks(mix: MaskMix, grid: Grid, n: int, rng: np.random.Generator) -> Pl
     ((4, 780), [0.8, 0.8, 0.8, 0.8])
     """
     kind = rng.choice(len(mix.weights), size=n, p=np.asarray(mix.weights) / sum(mix.weights))
-    draws = (random_places, time_slice, signal_slice, scattered_columns, end_slice)[: len(mix.weights)]
-    drawn = np.stack([draw(getattr(mix, name), grid, n, rng) for name, draw in zip(KINDS, draws, strict=False)])
-    hidden: Places = drawn[kind, np.arange(n)]
+    draws = (random_places, time_slice, signal_slice, scattered_columns, end_slice, gaps, signal_gaps)
+    hidden = np.zeros((n, grid.places), dtype=np.bool_)
+    for i, (name, draw) in enumerate(zip(KINDS, draws, strict=True)):
+        whose = np.flatnonzero(kind == i)
+        if len(whose):
+            hidden[whose] = draw(getattr(mix, name), grid, len(whose), rng)
     return hidden
 
 
@@ -124,6 +135,35 @@ def end_slice(share: float, grid: Grid, n: int, rng: np.random.Generator) -> Pla
     """The last ``round(share x columns)`` columns, all rows."""
     length = round(share * grid.columns)
     return stretch(grid, np.full((n, 1), grid.columns - length), length)
+
+
+def gaps(share: float, grid: Grid, n: int, rng: np.random.Generator) -> Places:
+    """Gaps of 1 to ``LONGEST_GAP`` columns in all rows, ``share`` of the columns on average."""
+    return np.tile(_gap_columns(share, grid, n, rng), (1, grid.rows))
+
+
+def signal_gaps(share: float, grid: Grid, n: int, rng: np.random.Generator) -> Places:
+    """The same gaps in a third of the rows to all but one, neighbours in every other window, else any."""
+    count = rng.integers(-(-grid.rows // 3), max(grid.rows, 2), size=(n, 1))
+    first = rng.integers(0, grid.rows, size=(n, 1))
+    side_by_side = (np.arange(grid.rows) - first) % grid.rows < count
+    anywhere = rng.random((n, grid.rows)).argsort(axis=1) < count
+    rows = np.where(rng.random((n, 1)) < 0.5, side_by_side, anywhere)
+    hidden: Places = (rows[:, :, None] & _gap_columns(share, grid, n, rng)[:, None, :]).reshape(n, -1)
+    return hidden
+
+
+def _gap_columns(share: float, grid: Grid, n: int, rng: np.random.Generator) -> Places:
+    """Columns of gaps, bool [n, columns]; gaps and what is seen between them come by turns, either one first."""
+    longest = min(LONGEST_GAP, max(grid.columns - 1, 1))
+    hidden = np.exp(rng.uniform(0.0, math.log(longest + 1), size=(n, grid.columns))).astype(np.int64)
+    hidden[:, 0] *= rng.integers(0, 2, size=n)  # half of the windows begin with something seen
+    mean = longest - math.lgamma(longest + 1) / math.log(longest + 1)  # of their lengths
+    between = rng.geometric(min(1.0, share / (1 - share) / mean), size=hidden.shape)
+    ends = np.stack([hidden, between], axis=2).reshape(n, -1).cumsum(axis=1)
+    turn = (ends[:, :, None] <= np.arange(grid.columns)).sum(axis=1)
+    columns: Places = turn % 2 == 0
+    return columns
 
 
 def stretch(grid: Grid, start: NDArray[np.int64], length: int) -> Places:

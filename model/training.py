@@ -2,11 +2,15 @@
 
 The loop neither knows nor cares whether its triple was wrapped for privacy. What happens at a step is a function of
 (seed, step) alone, so a run that was killed goes on where its last checkpoint stands and ends with the same weights.
+
+Under ``torchrun`` every process takes its share of each batch's windows and gradients are averaged, so that several
+processes go the way that one would go with the whole batch (``Together``).
 """
 
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
+import torch.distributed
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
@@ -49,6 +54,8 @@ class TrainingPlan:
         second_momentum: AdamW's second beta.
         masks: The artificial masks.
         augment: How windows are bent before; None leaves them as they are.
+        parts: Groups that a batch is worked off in, windows that show about as much together: they are padded to the
+            largest of their group alone. The gradient is the whole batch's.
         checkpoint_every: Steps between checkpoints.
     """
 
@@ -61,10 +68,11 @@ class TrainingPlan:
     second_momentum: float = 0.95
     masks: MaskMix = field(default_factory=MaskMix)
     augment: Augmentation | None = None
+    parts: int = 4
     checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_windows", "learning_rate", "clip_norm", "checkpoint_every"):
+        for name in ("steps", "batch_windows", "learning_rate", "clip_norm", "parts", "checkpoint_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"training: {name}={getattr(self, name)} is not positive and finite")
         if not 0 <= self.weight_decay < math.inf:
@@ -89,7 +97,9 @@ def learning_rate_at(step: int, steps: int, warmup_steps: int, peak: float) -> f
 
 
 PLANS: Final[dict[str, TrainingPlan]] = {
-    "small": TrainingPlan(steps=1000, batch_windows=32, learning_rate=3e-3),  # what two cores do in minutes
+    "small": TrainingPlan(  # what two cores do in minutes
+        steps=1000, batch_windows=16, learning_rate=3e-3, masks=MASKS["tasks"]
+    ),
     "lsm1": TrainingPlan(  # LSM-1 Table 15; its base learning rate read as the peak
         steps=50_000,
         batch_windows=4096,
@@ -101,6 +111,54 @@ PLANS: Final[dict[str, TrainingPlan]] = {
         augment=Augmentation(),
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Processes that train one model: the place of this one, and how many they are."""
+
+    rank: int = 0
+    processes: int = 1
+
+    @classmethod
+    def started(cls) -> "Together":
+        """Join the processes that ``torchrun`` started; one alone if it started none."""
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        if processes == 1:
+            return cls()
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        return cls(torch.distributed.get_rank(), processes)
+
+    def device(self) -> torch.device:
+        """A GPU of its own where there are any."""
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+    def share(self, batch: Batch) -> Batch:
+        """This process's windows.
+
+        Raises:
+            ValueError: If they cannot be shared evenly, so that a mean of means would be another mean.
+        """
+        if len(batch.slot) % self.processes:
+            raise ValueError(f"{len(batch.slot)} windows a step cannot be shared evenly by {self.processes} processes")
+        return _rows(batch, slice(self.rank, None, self.processes))
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace numbers by their mean over the processes, in one message."""
+        if self.processes == 1:
+            return
+        own = list(tensors)
+        whole = torch.cat([tensor.flatten() for tensor in own])
+        torch.distributed.all_reduce(whole)
+        parts = (whole / self.processes).split([tensor.numel() for tensor in own])
+        for tensor, part in zip(own, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+ALONE: Final = Together()
 
 
 def check_masks(architecture: Architecture, plan: TrainingPlan) -> None:
@@ -132,6 +190,8 @@ def run_steps(
     clip_norm: float | None = None,
     on_loss: Callable[[float], None] | None = None,
     mixed_precision: bool = True,
+    parts: int = 1,
+    together: Together = ALONE,
 ) -> None:
     """Descend once for every batch that the loader yields; the loader knows the steps and their learning rates.
 
@@ -143,19 +203,37 @@ def run_steps(
         on_loss: Told the mean loss of every batch; never of a private one, whose loss is a secret.
         mixed_precision: Use bfloat16 where the device is a GPU; off with a private optimiser, whose bound on a person
             is only as exact as the gradients.
+        parts: See ``TrainingPlan``; 1 for modules other than a masked autoencoder, and for private ones.
+        together: The processes that train; never with a private optimiser, whose gradients leave in releases alone.
     """
     module.train()
     device = next(module.parameters()).device
     for batch in loader:
         optimiser.zero_grad()
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision and device.type == "cuda"):
-            loss = module(batch.to(device)).mean()
-        loss.backward()
+        loss = torch.zeros((), device=device)
+        batch = together.share(batch)
+        for part in (batch,) if parts == 1 else alike(module, batch, parts):
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision and device.type == "cuda"):
+                share = module(part.to(device)).mean() * (len(part.slot) / len(batch.slot))
+            share.backward()
+            loss += share.detach()
+        together.average([loss, *(p.grad for p in module.parameters() if p.grad is not None)])
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
         optimiser.step()
         if on_loss is not None:
-            on_loss(float(loss.detach()))
+            on_loss(float(loss))
+
+
+def alike(module: nn.Module, batch: Batch, parts: int) -> Iterator[Batch]:
+    """A batch's windows in ``parts`` groups, those that show the fewest patches first."""
+    order = module.seen_places(batch).argsort(stable=True)  # type: ignore[operator]
+    for rows in order.tensor_split(min(parts, len(order))):
+        yield _rows(batch, rows)
+
+
+def _rows(batch: Batch, rows: slice | Tensor) -> Batch:
+    return Batch(*(getattr(batch, name)[rows] for name in ("values", "observed", "slot", "hidden")))
 
 
 def batches(
@@ -222,6 +300,7 @@ def train(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     loader: Loader = batches,
+    together: Together = ALONE,
 ) -> list[float]:
     """Train from the last checkpoint, if there is one, to the plan's last step.
 
@@ -233,6 +312,7 @@ def train(
         checkpoint: File to go on from and to write; None keeps nothing.
         progress: Told of every step.
         loader: Makes the batches.
+        together: The processes that train; the first alone writes checkpoints and tells of steps.
 
     Returns:
         The loss of every step, those before a resume too.
@@ -255,13 +335,16 @@ def train(
             raise DataError(f"the loss became {loss} at step {len(losses) + 1}: expected a lower learning rate")
         losses.append(loss)
         done = len(losses)
+        if together.rank:
+            return
         if checkpoint is not None and (done % plan.checkpoint_every == 0 or done == plan.steps):
             _save_checkpoint(checkpoint, identity, model, optimiser, losses)
         if progress is not None:
             progress(done - 1, loss)
 
     steps = loader(days, architecture, plan, seed, range(len(losses), plan.steps), optimiser)
-    run_steps(model, optimiser, steps, plan.clip_norm, on_loss)
+    parts = plan.parts if isinstance(model, MaskedAutoencoder) else 1
+    run_steps(model, optimiser, steps, plan.clip_norm, on_loss, parts=parts, together=together)
     return losses
 
 
@@ -272,7 +355,8 @@ def validation_loss(
     """Mean training loss on fixed windows and masks of people not trained on, as they are: not augmented."""
     model.eval()
     loader = batches(days, model.architecture, replace(plan, augment=None), seed, range(n_batches))
-    return float(torch.stack([model(batch).mean() for batch in loader]).mean())
+    device = next(model.parameters()).device
+    return float(torch.stack([model(batch.to(device)).mean() for batch in loader]).mean())
 
 
 def _save_checkpoint(
@@ -404,7 +488,10 @@ def load_weights(folder: Path, description: Description) -> MaskedAutoencoder:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise DataError(f"{weights}: does not fit model.json ({str(error).splitlines()[-1].strip()})") from error
+        said = str(error).splitlines()[-1].strip()
+        raise DataError(
+            f"{weights}: does not fit model.json ({said}); a folder of an earlier version has to be trained anew"
+        ) from error
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise DataError(f"{weights}: {name} holds a number that is not finite")

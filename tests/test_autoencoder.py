@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from model.autoencoder import LSM1, SIZES, Architecture, MaskedAutoencoder, gather_first, take
+from model.autoencoder import LSM1, SIZES, Architecture, MaskedAutoencoder, every, gather_first, take
 from model.evaluation.baselines import linear
 from model.masking import MaskMix, draw_masks
 from model.ordering import shuffled
@@ -145,20 +145,46 @@ def test_a_window_with_nothing_in_it_is_finite(decoder: str) -> None:
 @example(seed=8)  # a gap longer than the shortest reach's weights last in float32
 @torch.no_grad()
 def test_anchors_are_weighted_means_of_what_is_seen(seed: int) -> None:
-    """Slow oracle in float64, place by place; the endless reach is the mean of the signal's seen cells."""
-    model = model_of(replace(TINY, window_minutes=300))
+    """Slow oracle in float64, minute by minute: both sides, before, after; the endless reach is the window's mean."""
+    model = model_of(replace(TINY, window_minutes=300, anchor_minutes=(5.0, 1e6)))
     batch = batch_of(model.architecture, seed, n=1)
-    values, observed = model.patches(batch)
-    there = (observed & ~batch.hidden[..., None])[0].double()
-    found = model.anchors(batch, values, observed)[0]
-    columns = model.architecture.grid.columns
-    for place in (0, 7, 13 * columns + 4, 25 * columns + 9):
-        row = slice(place // columns * columns, (place // columns + 1) * columns)
-        lag = 10.0 * (torch.arange(columns).double() - place % columns).abs()[:, None]
-        for i, reach in enumerate(TINY.anchor_minutes):
-            weight = there[row] * torch.exp(-lag / reach)
-            expected = (values[0, row] * weight).sum() / weight.sum() if weight.sum() > 0 else 0.0
-            assert float(found[place, i]) == pytest.approx(float(expected), abs=2e-4)
+    found = model.anchors(batch, *model.patches(batch))
+    assert found is not None
+    seen = (batch.observed & ~model.hidden_cells(batch.hidden))[0].double()
+    straight = torch.from_numpy(linear(batch.values.numpy(), seen[None].bool().numpy()))
+    hidden = batch.hidden[0]
+    torch.testing.assert_close(
+        found.minutes[0, hidden, :, -1], model.patches(replace(batch, values=straight))[0][0, hidden]
+    )
+    for place in (0, 7, 13 * 30 + 4, 25 * 30 + 9):
+        x, there = batch.values[0, place // 30].double(), seen[place // 30]
+        own = torch.arange(300) // 10 == place % 30
+        earlier, later = torch.arange(300) < place % 30 * 10, torch.arange(300) > place % 30 * 10 + 9
+        for minute in (0, 9):
+            lag = (torch.arange(300) - (place % 30 * 10 + minute)).abs().double()
+            for i, reach in enumerate((5.0, 1e6)):
+                weight = there * torch.where(own, 0.0, -lag / reach).exp()
+                both = _mean(x, weight)
+                before, after = _mean(x, weight * earlier), _mean(x, weight * later)
+                start = there * torch.where(own, 0.0, -(torch.arange(300) - place % 30 * 10).abs() / reach).exp()
+                assert float(found.minutes[0, place, minute, i]) == pytest.approx(both or 0.0, abs=2e-4)
+                if before is not None:
+                    assert float(found.minutes[0, place, minute, 2 + i]) == pytest.approx(before, abs=2e-4)
+                    alone = _mean(x, start * earlier)
+                    assert alone == pytest.approx(before, abs=2e-4)  # a side's mean is the same at every minute
+                if after is not None:
+                    assert float(found.minutes[0, place, minute, 4 + i]) == pytest.approx(after, abs=2e-4)
+                if before is not None and after is not None and not there[own].any():
+                    since = place % 30 * 10 + minute - int(torch.nonzero(there * earlier).max())
+                    until = int(torch.nonzero(there * later).min()) - place % 30 * 10 - minute
+                    line = (until * before + since * after) / (since + until)
+                    assert float(found.minutes[0, place, minute, 6 + i]) == pytest.approx(line, abs=2e-4)
+                if before is None and after is not None:
+                    assert float(found.minutes[0, place, minute, 2 + i]) == pytest.approx(after, abs=2e-4)
+
+
+def _mean(x: Tensor, weight: Tensor) -> float | None:
+    return float((x * weight).sum() / weight.sum()) if weight.sum() > 0 else None
 
 
 @torch.no_grad()
@@ -169,7 +195,50 @@ def test_anchors_carry_a_constant_across_any_gap() -> None:
     hidden[..., 3:140] = True
     constant = replace(batch, values=torch.full_like(batch.values, 2.0), observed=torch.ones_like(batch.observed))
     constant = replace(constant, hidden=hidden.flatten(1))
-    assert torch.allclose(model.anchors(constant, *model.patches(constant)), torch.tensor(2.0))
+    found = model.anchors(constant, *model.patches(constant))
+    assert found is not None
+    assert torch.allclose(found.minutes, torch.tensor(2.0))
+
+
+@torch.no_grad()
+def test_questions_are_told_what_other_signals_do() -> None:
+    """With nothing to attend to but the summary, a change of another signal beside the gap changes the prediction."""
+    shape = replace(TINY, depth=1)
+    told, untold = model_of(shape), model_of(replace(shape, views=0))
+    batch = batch_of(shape, 3, n=1)
+    hidden = torch.zeros_like(batch.hidden).reshape(1, 26, 10)
+    hidden[:, 4, 3:7] = True
+    batch = replace(batch, observed=torch.ones_like(batch.observed), hidden=hidden.flatten(1))
+    moved = batch.values.clone()
+    moved[:, 9, 20:30] += 3.0
+    for model, changes in ((told, True), (untold, False)):
+        questions = []
+        for values in (batch.values, moved):
+            other = replace(batch, values=values)
+            place, _ = gather_first(other.hidden)
+            questions.append(model._questions(place, other.slot, model.anchors(other, *model.inputs(other))))
+        assert (not torch.equal(*questions)) == changes
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=seeds, k=st.integers(2, 4))
+def test_asking_every_other_place_asks_each_as_often_as_any(seed: int, k: int) -> None:
+    chosen = torch.from_numpy(stream(seed).random((3, 17)) < 0.5)
+    place, asked = gather_first(chosen)
+    some, still = every(k, place, asked)
+    for row in range(3):
+        whole = place[row][asked[row]].tolist()
+        begins = sum(whole) % k
+        assert some[row][still[row]].tolist() == whole[begins::k]
+
+
+def test_a_loss_in_training_is_of_some_questions_and_in_evaluation_of_all() -> None:
+    model = MaskedAutoencoder(replace(TINY, ask_every=2)).eval()
+    batch = batch_of(TINY, 4)
+    whole = model(batch)
+    part = model.train()(batch)
+    assert not torch.equal(whole, part)
+    torch.testing.assert_close(MaskedAutoencoder(replace(TINY, ask_every=1)).train()(batch), whole)
 
 
 @pytest.mark.parametrize("decoder", ["lean", "full"])
@@ -186,7 +255,7 @@ def test_the_papers_drop_ratio_costs_tokens_and_changes_nothing_else(decoder: st
     plain = model_of(replace(TINY, decoder=decoder))  # type: ignore[arg-type]
     batch = batch_of(TINY, 4)
     for ratio in (0.0, 0.5):
-        papers = model_of(replace(TINY, decoder=decoder, drop_ratio=ratio)).train()  # type: ignore[arg-type]
+        papers = model_of(replace(TINY, decoder=decoder, drop_ratio=ratio, ask_every=1)).train()  # type: ignore[arg-type]
         torch.testing.assert_close(papers(batch), plain(batch), rtol=1e-4, atol=1e-5)
         tokens = papers.encode(batch, *papers.inputs(batch)).place.shape[-1]
         assert tokens == 260 - round(ratio * 260) >= plain.encode(batch, *plain.inputs(batch)).place.shape[-1]
@@ -270,7 +339,7 @@ def test_gather_first_finds_all_true_places_in_order(seed: int) -> None:
         assert place[row][keep[row]].tolist() == torch.nonzero(chosen[row]).flatten().tolist()
 
 
-@pytest.mark.parametrize(("size", "millions"), [("xxs", 0.11), ("xs", 0.42), ("s", 1.1), ("m", 6.4), ("lsm2", 25)])
+@pytest.mark.parametrize(("size", "millions"), [("xxs", 0.16), ("xs", 0.48), ("s", 1.1), ("m", 6.5), ("lsm2", 25)])
 def test_named_sizes_are_what_they_are_called(size: str, millions: float) -> None:
     assert _count(SIZES[size]) / 1e6 == pytest.approx(millions, rel=0.05)
 
@@ -322,7 +391,12 @@ def _count(a: Architecture) -> int:
     encoder += a.depth * block(a.width, False)
     decoder = a.width * a.decoder_width + a.decoder_width + a.decoder_width + (a.grid.rows + slots) * a.decoder_width
     decoder += a.decoder_depth * block(a.decoder_width, a.decoder == "lean") + 2 * a.decoder_width
-    blend = (a.decoder_width + 1) * len(a.anchor_minutes)
+    reaches = len(a.anchor_minutes)
+    blend = (a.decoder_width + 1) * a.cells * (4 * reaches + 1) if reaches else 0
+    if reaches and a.views:
+        around = ((4 * reaches + 2) * a.patch_signals + 1) * a.decoder_width
+        told = a.grid.rows * a.patch_signals * (a.patch_minutes + 1 + 2 * reaches)
+        blend += around + (told + 1) * a.grid.rows * a.views + (a.views + 1) * a.decoder_width
     return encoder + decoder + a.decoder_width * a.cells + a.cells + blend
 
 

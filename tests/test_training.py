@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +20,10 @@ from model.masking import MaskMix
 from model.training import (
     PLANS,
     Origin,
+    Together,
     TrainingPlan,
     adamw,
+    alike,
     batches,
     describe_model,
     load_model,
@@ -28,7 +34,7 @@ from model.training import (
     train,
     validation_loss,
 )
-from model.windows import Days, Normaliser
+from model.windows import Batch, Days, Normaliser
 from simulator.recording import DataError
 from simulator.signals import N_SIGNALS, SIGNALS
 from tests.conftest import wavy_days
@@ -106,6 +112,88 @@ def test_gradients_are_clipped(days: Days) -> None:
     run_steps(model, torch.optim.SGD(model.parameters(), lr=1.0), loader, clip_norm=0.01)
     moved = torch.cat([p.detach().flatten() for p in model.parameters()]) - before
     assert 0.009 < float(moved.norm()) <= 0.01 * (1 + 1e-3)
+
+
+def test_a_batch_worked_off_in_parts_has_the_gradient_of_the_whole(days: Days) -> None:
+    moved = []
+    for parts in (1, 3):
+        model = MaskedAutoencoder(SHAPE, 0)
+        loader = batches(days, SHAPE, replace(PLAN, batch_windows=7), 1, range(1))
+        losses: list[float] = []
+        run_steps(model, torch.optim.SGD(model.parameters(), lr=1.0), loader, on_loss=losses.append, parts=parts)
+        moved.append((torch.cat([p.detach().flatten() for p in model.parameters()]), losses[0]))
+    torch.testing.assert_close(moved[0][0], moved[1][0], rtol=1e-4, atol=1e-5)
+    assert moved[0][1] == pytest.approx(moved[1][1], rel=1e-5)
+
+
+def test_parts_hold_every_window_once_and_the_like_together(days: Days) -> None:
+    model = MaskedAutoencoder(SHAPE, 0)
+    batch = next(iter(batches(days, SHAPE, replace(PLAN, batch_windows=7), 1, range(1))))
+    parts = list(alike(model, batch, 3))
+    assert sorted(float(part.values.sum()) for part in parts for part in _each(part)) == sorted(
+        float(one.values.sum()) for one in _each(batch)
+    )
+    counts = [model.seen_places(part) for part in parts]
+    assert all(int(a.max()) <= int(b.min()) for a, b in itertools.pairwise(counts))
+    place = model.encode(batch, *model.inputs(batch)).place
+    assert int(model.seen_places(batch).max()) == place.shape[-1]
+
+
+def _each(batch: Batch) -> list[Batch]:
+    return [
+        Batch(batch.values[i, None], batch.observed[i, None], batch.slot[i, None], batch.hidden[i, None])
+        for i in range(len(batch.slot))
+    ]
+
+
+TWO = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from model.autoencoder import MaskedAutoencoder
+from model.training import Together, train
+from tests.conftest import wavy_days
+from tests.test_training import PLAN, SHAPE
+together, folder = Together.started(), Path(sys.argv[1])
+model = MaskedAutoencoder(SHAPE, 0)
+losses = train(model, wavy_days(4), PLAN, seed=3, checkpoint=folder / f"{together.rank}.safetensors", together=together)
+(folder / f"{together.rank}.json").write_text(json.dumps([losses, float(sum(p.sum() for p in model.parameters()))]))
+"""
+
+
+def test_two_processes_go_the_way_of_one_with_the_whole_batch(tmp_path: Path) -> None:
+    """As ``torchrun --nproc-per-node 2`` starts them, over gloo; the first alone writes the checkpoint."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWO, str(tmp_path)],
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=Path(__file__).parents[1],
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()[-2000:]
+    alone = MaskedAutoencoder(SHAPE, 0)
+    expected = train(alone, wavy_days(4), PLAN, seed=3)
+    total = float(sum(p.detach().sum() for p in alone.parameters()))
+    for rank in range(2):
+        losses, found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert losses == pytest.approx(expected, rel=1e-4)
+        assert found == pytest.approx(total, rel=1e-3)
+    assert (tmp_path / "0.safetensors").exists()
+    assert not (tmp_path / "1.safetensors").exists()
+
+
+def test_windows_that_cannot_be_shared_evenly_are_refused(days: Days) -> None:
+    batch = next(iter(batches(days, SHAPE, PLAN, 1, range(1))))
+    with pytest.raises(ValueError, match="4 windows a step cannot be shared evenly by 3 processes"):
+        Together(0, 3).share(batch)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
