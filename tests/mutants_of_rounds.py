@@ -83,7 +83,7 @@ def sensors_as_seen(patch: pytest.MonkeyPatch) -> None:
     """A signal that nobody recorded is left out."""
 
     def seen(model: Any, signals: Any) -> Any:
-        days = sys._getframe(1).f_locals["days"]
+        days = sys._getframe(1).f_locals["people"].days
         recorded = [name for i, name in enumerate(NAMES) if days.observed[:, i].any()]
         return touchable(model, [name for name in signals if name in recorded])
 
