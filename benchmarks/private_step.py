@@ -1,6 +1,6 @@
 """What a private step costs over the same step without privacy: time and memory, side by side.
 
-    python benchmarks/private_step.py [--sizes xxs xs s] [--tokens 180 750 1500] [--turns 9] [--json]
+    python -m benchmarks.private_step [--sizes xxs xs s] [--tokens 180 750 1500] [--turns 9] [--json]
 
 Every variant takes steps over the same people, windows and masks: draw and collate, forward, backward, update. The
 private ones also clip each person, add noise and divide. Time is the median and the least CPU time of a step, all
@@ -8,11 +8,11 @@ variants taking turns step by step in one process with one thread, so that a bus
 work shares the caches, the least says more. Memory is of a process of its own for each variant: the largest resident
 set over two steps, and how much of it came after the model and data were there.
 
-Variants: ``none`` is not private. ``keep`` and ``recompute`` are the two ways of ``privacy/person_gradients.py``, and
-``auto`` chooses between them; ``grid`` is ``auto`` with sums and noise as integers (rule R16). Not offered, for
+Variants: ``none`` is not private. ``keep`` and ``recompute`` are the two ways of ``privacy/person_gradients.py``,
+``auto`` chooses between them, and ``grid`` is ``auto`` with sums and noise as integers (rule R16). Not offered, for
 comparison: ``hooks`` is Opacus' hooks and float64 copies, as this project had them at first; ``ghost`` takes norms from
-Gram matrices and clips within one summed product. Functional
-transforms (vmap of grad) cannot run this model, whose sequence lengths follow from what is seen.
+Gram matrices and clips within one summed product. Functional transforms (vmap of grad) cannot run this model, whose
+sequence lengths follow from what is seen.
 
 Tokens are the places of a window: 26 signals by 7, 29 and 58 patches of ten minutes are 182, 754 and 1,508. The values
 are random and all there, of which no time depends.

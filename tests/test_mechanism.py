@@ -143,17 +143,21 @@ def test_clip_scales() -> None:
     assert 0 < float(clip_scales(huge, 1.0)) < 1e-38, "a finite float32 gradient must not overflow to a zero weight"
 
 
+@pytest.mark.parametrize("mode", ["keep", "recompute"])
 @pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW])
-def test_frozen_entries_stay_without_gradient_and_noise(make: Any) -> None:
+def test_frozen_entries_stay_without_gradient_and_noise(make: Any, mode: str) -> None:
     plan, people = make_plan(noise_multiplier=2.0), make_people(6)
     module = Tiny()
     mask = torch.zeros_like(module.place.weight, dtype=torch.bool)
     mask[2:4] = True
     before = module.place.weight.detach().clone()
     optimizer = make(module.parameters(), lr=1.0, weight_decay=0.1)
-    loop(*triple(module, plan, people, optimizer=optimizer, frozen={"place.weight": mask}, steps=range(3)))
+    frozen = {"place.weight": mask, "head.weight": torch.ones_like(module.head.weight, dtype=torch.bool)}
+    head = module.head.weight.detach().clone()
+    loop(*triple(module, plan, people, optimizer=optimizer, frozen=frozen, steps=range(3), mode=mode))
     moved = module.place.weight != before
     assert torch.equal(moved, ~mask)
+    assert torch.equal(module.head.weight, head)
 
 
 @settings(deadline=None, max_examples=15)
@@ -187,11 +191,12 @@ def test_a_grid_too_coarse_or_noise_too_large_is_refused() -> None:
                 triple(Tiny(), plan, make_people(2))
 
 
-def test_frozen_entries_do_not_count_in_the_norm() -> None:
+@pytest.mark.parametrize("mode", ["keep", "recompute"])
+def test_frozen_entries_do_not_count_in_the_norm(mode: str) -> None:
     plan, people = make_plan(sampling_rate=1.0), make_people(1)
     module = Tiny()
     frozen = {n: torch.ones_like(p, dtype=torch.bool) for n, p in module.named_parameters() if n != "head.bias"}
-    moved = update(module, plan, people, frozen=frozen)
+    moved = update(module, plan, people, frozen=frozen, mode=mode)
     assert float(moved.norm()) * plan.divisor == pytest.approx(plan.clip_norm)
 
 

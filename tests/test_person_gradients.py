@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from benchmarks.private_step import OpacusHooks
 from model.autoencoder import SIZES, MaskedAutoencoder
 from model.masking import MaskMix, draw_masks
 from model.windows import Batch
@@ -139,6 +140,18 @@ def test_what_is_held_is_what_is_smaller_by_shapes_alone() -> None:
     gradients.begin()
     module(torch.randn(2, 2, 20, 40)).mean().backward()
     assert isinstance(gradients.of(module.wide.weight), Tensor), "1,600 against 40 x 80"
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+def test_opacus_says_the_same() -> None:
+    module, x = Tiny(4), torch.randn(3, 2, 5, 3, dtype=torch.float64)
+    hooks = OpacusHooks(module, "auto")
+    hooks.begin()
+    module(x).mean().backward()
+    expected = {name: hooks.of(p) for name, p in module.named_parameters()}
+    hooks.detach()
+    module.zero_grad()
+    assert_equal(at_once(module, x, "auto"), expected)
 
 
 @pytest.mark.parametrize("mode", ["keep", "recompute"])
