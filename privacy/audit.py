@@ -367,6 +367,15 @@ def _independence(bench: _Bench) -> Finding:
     )
 
 
+def _buffers(bench: _Bench) -> Finding:
+    """What a module keeps beside its parameters is not moved by people: running statistics have no noise."""
+    module = bench.subject.module()
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    bench.send(bench.people, bench.plan, module=module)
+    moved = sum(not torch.equal(buffer, before[name]) for name, buffer in module.named_buffers())
+    return (float(moved), 0.0, f"buffers that private training moved without noise, of {len(before)}")
+
+
 def _micro_batches(bench: _Bench) -> Finding:
     """How many people pass at a time changes nothing, noise included."""
     plan = replace(bench.plan, sampling_rate=1.0, epsilon_budget=math.inf)
@@ -396,10 +405,7 @@ def _schema(bench: _Bench) -> Finding:
 
 
 def _precision(bench: _Bench) -> Finding:
-    """Noise is drawn in float64: a float64 model receives more digits than a float32 could have.
-
-    All factors are powers of two, which leave a number's digits alone.
-    """
+    """Noise is drawn in float64: a float64 model gets more digits than a float32 has (scaled by powers of two)."""
     if bench.plan.noise_multiplier == 0:
         return (None, 0.0, "the plan has no noise")
     plan = bench.certain(noise_multiplier=1.0, clip_norm=1.0)
@@ -442,6 +448,7 @@ CHECKS: dict[str, tuple[str, Callable[[_Bench], Finding]]] = {
     "noise where nobody joined": ("R4", _empty_steps),
     "not finite": ("R5", _not_finite),
     "independent noise": ("R6", _independence),
+    "buffers": ("R12", _buffers),
     "micro-batches": ("R13", _micro_batches),
     "constant clip norm": ("R14", _clip_constant),
     "frozen entries": ("R15", _schema),

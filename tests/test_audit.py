@@ -1,6 +1,7 @@
 """The audit: bounds that hold what they promise, green on what is sound, red on every way that it was broken."""
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 from dp_accounting import GaussianDpEvent
 from scipy.stats import norm
+from torch import Tensor, nn
 
 from privacy import plan as plan_module
-from privacy.audit import FAIL, PASS, SKIPPED, gray_box, toy_subject
+from privacy.audit import FAIL, PASS, SKIPPED, Toy, gray_box, toy_subject
 from privacy.bounds import (
     counting_bound,
     counting_epsilon,
@@ -125,7 +127,22 @@ def test_the_gray_box_finds_a_sound_build_sound() -> None:
     checks = gray_box(toy_subject(PLAN))
     assert {check.verdict for check in checks} == {PASS, SKIPPED}
     assert [check.rule for check in checks if check.verdict == SKIPPED] == ["R15"]  # the toy lacks no sensor
-    assert len({check.name for check in checks}) == len(checks) == 13
+    assert len({check.name for check in checks}) == len(checks) == 14
+
+
+def test_running_statistics_of_private_people_are_seen() -> None:
+    """`make_private` lets in a norm that mixes nobody in training, but keeps averages of what it saw."""
+
+    class Averages(Toy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = nn.InstanceNorm1d(10, track_running_stats=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(self.seen(x.flatten(0, 1)).view_as(x))
+
+    (check,) = gray_box(replace(toy_subject(PLAN), module=Averages), names={"buffers"})
+    assert (check.rule, check.verdict) == ("R12", FAIL)
 
 
 SEEN_BY = {
