@@ -20,6 +20,7 @@ try:
     from jobs.people import Import, Inject, Merge, Realism, Simulate
     from jobs.rounds import Budget, Federate, Report
     from jobs.training import Export, Train
+    from jobs.vendors import Fit, Statistics
 except ModuleNotFoundError as missing:
     if __name__ != "__main__":
         raise
@@ -41,6 +42,8 @@ JOBS: dict[str, Callable[..., Any]] = {
     "budget": Budget,
     "report": Report,
     "audit": Audit,
+    "statistics": Statistics,
+    "fit": Fit,
 }
 
 

@@ -30,10 +30,11 @@ from simulator.dataset_layout import (
     schema_of,
     to_table,
 )
-from simulator.files import sync_folder, write_json
+from simulator.files import sync_folder, write_json, write_whole
 from simulator.recording import DataError, Event, Recording
 from simulator.signals import NAMES
 
+CARD: Final = "README.md"
 ROWS_PER_PART: Final = 256
 ROWS_PER_GROUP: Final = 32  # 12 MB of cells, truth and reasons in memory, for each vendor
 _FLOATS: Final[dict[str, Any]] = {
@@ -253,7 +254,14 @@ def write_manifest(
     parts: Iterable[str],
     made_by: Mapping[str, object],
 ) -> Manifest:
-    """Say in ``dataset.json`` what the folder holds, as described in ``Manifest``; the last file to be written."""
+    """Say in ``dataset.json`` what the folder holds, as described in ``Manifest``; the last file to be written.
+
+    Where the people's population says where it comes from, a card beside it says so to people.
+    """
+    sources = sorted(_sources(made_by))
+    if sources:
+        card = f"# Simulated people\n\n{people:,} people, {person_days:,} person-days, all simulated.\n"
+        write_whole(folder / CARD, "\n".join([card, *(f"{source}\n" for source in sources)]).encode())
     manifest = Manifest(
         people=people,
         person_days=person_days,
@@ -266,6 +274,14 @@ def write_manifest(
     )
     write_json(folder / MANIFEST, asdict(manifest))
     return manifest
+
+
+def _sources(made_by: Mapping[str, object]) -> set[str]:
+    """What the populations of a folder, and of those that were merged into it, say of where they come from."""
+    population, merged = made_by.get("population"), made_by.get("merged")
+    own = {str(population["source"])} if isinstance(population, Mapping) and population.get("source") else set()
+    parts = merged if isinstance(merged, list) else []
+    return own.union(*(_sources(part) for part in parts if isinstance(part, Mapping)))
 
 
 def summary_of(folder: Path, manifest: Manifest) -> Summary:

@@ -19,6 +19,7 @@ from typing import Final
 from simulator.noise import time_key
 from simulator.randomness import stream
 from simulator.recording import DataError
+from simulator.tilting import CANDIDATES, check_tilt, chosen
 from simulator.traits import (
     Trait,
     age_bounds,
@@ -59,6 +60,9 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "off_wrist_factor": (0.0, 20.0),
         "attachment_shift": (-5.0, 5.0),
         "most_missing": (0.0, 1.0),
+        "resting_hr_shift_bpm": (-40.0, 40.0),
+        "rmssd_factor": (0.1, 10.0),
+        "sleep_need_shift_minutes": (-240.0, 240.0),
     }
 )
 """What every number of a ``Population`` may be; beyond, it is a slip of the keyboard."""
@@ -159,6 +163,11 @@ class Population:
         skin_tone_shares: Share of each Fitzpatrick type, "I" to "VI".
         summer_time: Whose rule clocks follow, one of ``SUMMER_TIME``.
         most_missing: Days that lack a larger share of their cells are left out of what a cohort gives.
+        resting_hr_shift_bpm: Added to everybody's resting heart rate, bodies and fitness staying as they are.
+        rmssd_factor: On everybody's vagal tone.
+        sleep_need_shift_minutes: Added to everybody's need of sleep.
+        tilt: How much likelier than here people with some traits are, as in ``simulator.tilting``; empty: not at all.
+        source: Where these numbers come from; what a dataset's card says of them.
 
     Raises:
         ValueError: If shares do not sum to 1, a device or bracket is unknown, or a number lies outside its bounds.
@@ -183,6 +192,11 @@ class Population:
     skin_tone_shares: Mapping[str, float] = field(default_factory=lambda: dict(SKIN_TONE_SHARES))
     summer_time: str = "us"
     most_missing: float = 1.0
+    resting_hr_shift_bpm: float = 0.0
+    rmssd_factor: float = 1.0
+    sleep_need_shift_minutes: float = 0.0
+    tilt: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         for shares in ("sex_shares", "age_shares", "vendor_shares", "work_shares", "skin_tone_shares"):
@@ -205,6 +219,7 @@ class Population:
             for name in names:
                 if name not in known:
                     raise ValueError(f"Population has shares of {name!r}, which is none of {', '.join(known)}")
+        check_tilt(self.tilt)
         for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
@@ -224,13 +239,20 @@ class Population:
         >>> POPULATIONS["lsm1"].person(7, 3) == POPULATIONS["lsm1"].person(7, 3)
         True
         """
-        key = time_key(seed, index, "person")
+        if not self.tilt:
+            return self._drawn(seed, index, "person")
+        candidates = [self._drawn(seed, index, "person", *([n] if n else [])) for n in range(CANDIDATES)]
+        return candidates[chosen(self.tilt, candidates, stream(seed, index, "tilt"))]
+
+    def _drawn(self, seed: int, index: int, *names: str | int) -> Person:
+        """Person ``index`` with body, habits and heart from the streams of these names."""
+        key = time_key(seed, index, *names)
         body = draw_body(self, drawn(key, Trait.BODY))
         conditions = draw_conditions(body, drawn(key, Trait.CONDITIONS))
         habits = draw_habits(self, body, conditions, drawn(key, Trait.HABITS))
         manners = draw_manners(body, conditions, habits["mid_sleep_free_days_hours"], drawn(key, Trait.MANNERS))
         heart = draw_heart(self, body, conditions, habits, drawn(key, Trait.HEART))
-        wear = draw_wear(self, self.vendor(seed, index), stream(seed, index, "wear habits"))
+        wear = draw_wear(self, self.vendor(seed, index), stream(seed, index, "wear habits", *names[1:]))
         return Person(
             seed=seed,
             index=index,

@@ -164,6 +164,7 @@ def draw_habits(
     mid_sleep += 1.05 * (work == "student")
     # min asleep: women 410, men 386 (Fitbit); SD between people 44 (LifeSnaps); anxiety -12 (norm anx_sleep)
     sleep_need = 421.0 - 22.0 * body.male - 12.0 * anxiety + 47.0 * z_need
+    sleep_need += population.sleep_need_shift_minutes
     # clock h: owls get later jobs where they can; SD 1.1: judgement
     start = 8.4 + 0.15 * (mid_sleep - 4.2) + 1.1 * z_start
     # ln(steps): NHANES 2011-14 medians: men +20 %, -17 % from 40-59 to 60-79, -50 % after 80; BMI >= 30 -17 %
@@ -265,13 +266,15 @@ def draw_heart(
     # (NHANES 2009-12, adjusted; self-reports are half treated, so 1.5); anxiety +1.5; fitness share -0.45 (norms)
     resting = 64.9 - 2.7 * body.male - 0.0036 * (age - 45.0) ** 2 + 0.15 * (bmi - 28.0)
     resting += 1.5 * conditions["hypertension"] + 1.5 * conditions["anxiety"] - 3.2 * active
-    resting += 0.9 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 6.0 * z_rest
+    resting += (
+        0.9 - 0.62 * (fitness + population.fitness_shift_ml_kg_min) + 6.0 * z_rest + population.resting_hr_shift_bpm
+    )
     # ln(ms): night medians 52, 43, 34, 28, 24, 23 by decade from 20-29 (Oura and Fitbit tables, recalled); SD of ln 0.4
     # (LifeSnaps); hypertension -0.12, anxiety g -0.3 (Chalmers 2014)
     young = min(max(age, 20.0), 72.0)
     log_rmssd = math.log(56.0) - 0.0235 * (young - 23.0) + 0.00012 * (young - 23.0) ** 2
     log_rmssd += -0.12 * conditions["hypertension"] - 0.11 * conditions["anxiety"]
-    log_rmssd += 0.022 * fitness - 0.23 * z_rest + 0.19 * z_vagal
+    log_rmssd += 0.022 * fitness - 0.23 * z_rest + 0.19 * z_vagal + math.log(population.rmssd_factor)
     return {
         "vo2max_ml_kg_min": float(vo2max),
         "resting_hr_bpm": float(min(max(resting, 38.0), 105.0)),

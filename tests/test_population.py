@@ -217,6 +217,10 @@ def test_a_changed_population_survives_its_own_json() -> None:
         ('{"name": "x", "off_wrist_factor": NaN}', "nan is not in [0, 20]"),
         ('{"name": "x", "exercise_factor": 1e10}', "10000000000.0 is not in [0, 10]"),
         pytest.param('{"name": "x", "age_shift_years": 1' + 400 * "0" + "}", "is not a number", id="huge"),
+        ('{"name": "x", "tilt": {"agee": 0.1}}', "'agee'"),
+        ('{"name": "x", "tilt": {"age*male*bmi": 0.1}}', "product of two"),
+        ('{"name": "x", "tilt": {"age": 9}}', "not in [-3, 3]"),
+        ('{"name": "x", "tilt": {"age": NaN}}', "not in [-3, 3]"),
         ('{"name": " "}', "' '"),
         ('{"name": "a\\nb"}', "cannot be printed"),
         ('{"name": "\\ud800"}', "cannot be printed"),
@@ -268,6 +272,25 @@ def test_people_less_attached_to_their_watch_wear_it_less_in_every_way() -> None
     assert all(b.worn_nights <= a.worn_nights for a, b in zip(keen, slack, strict=True))
     assert np.mean([b.worn_nights for b in slack]) < 0.9 * np.mean([a.worn_nights for a in keen])
     assert all(b.resting_hr_bpm == a.resting_hr_bpm for a, b in zip(keen, slack, strict=True))
+
+
+def test_hearts_and_sleep_are_shifted_alone_and_a_tilt_leaves_each_person_to_itself() -> None:
+    shifted = replace(LSM1, resting_hr_shift_bpm=4.0, rmssd_factor=0.8, sleep_need_shift_minutes=-20.0)
+    tilted = replace(LSM1, tilt={"mid_sleep": 1.0, "age*male": -0.5})
+    pairs = [(LSM1.person(SEED, i), shifted.person(SEED, i)) for i in range(30)]
+    free = [  # not at a bound
+        (a, b) for a, b in pairs if a.resting_hr_bpm > 38.0 and a.rmssd_night_ms > 9.0 and a.sleep_need_minutes < 560.0
+    ]
+    for a, b in free:
+        assert b.resting_hr_bpm == pytest.approx(a.resting_hr_bpm + 4.0)
+        assert b.rmssd_night_ms == pytest.approx(0.8 * a.rmssd_night_ms)
+        assert b.sleep_need_minutes == pytest.approx(max(a.sleep_need_minutes - 20.0, 280.0))
+        assert (b.age_years, b.activity_level, b.worn_nights) == (a.age_years, a.activity_level, a.worn_nights)
+    later = [tilted.person(SEED, i) for i in range(300)]
+    assert later[7] == tilted.person(SEED, 7)
+    assert later[7].index == 7
+    middle = np.mean([person.mid_sleep_free_days_hours for person in later])
+    assert middle > np.mean([LSM1.person(SEED, i).mid_sleep_free_days_hours for i in range(300)]) + 0.6
 
 
 def test_every_number_of_a_population_has_bounds() -> None:
