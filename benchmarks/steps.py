@@ -277,7 +277,7 @@ def loading(asked: argparse.Namespace) -> dict[str, Any]:
     """Share of CPU time that batches take, by length of window."""
     found = {}
     for minutes, population in ((300, "lsm1"), (MINUTES_PER_DAY, "lsm2")):
-        train, _ = split(population, 40, 2)
+        train, _ = split(population, 40, 20)
         plan = TrainingPlan(steps=100, batch_windows=asked.batch_windows)
         contestant = Contestant(replace(SIZES[asked.size], window_minutes=minutes), plan, 0)
         contestant.go_on(train, asked.steps)

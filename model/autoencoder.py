@@ -329,7 +329,7 @@ class MaskedAutoencoder(nn.Module):
         self.around: nn.Linear | None = None
         if a.anchor_minutes:
             reaches, signals = len(a.anchor_minutes), a.grid.rows * a.patch_signals
-            self.blend = nn.Linear(a.decoder_width, a.cells * (4 * reaches + 1))
+            self.blend = nn.Linear(a.decoder_width, a.cells * 4 * reaches)
             if a.views:
                 self.around = nn.Linear(a.patch_signals * (4 * reaches + 2), a.decoder_width)
                 self.column = nn.Linear(signals * (a.patch_minutes + 1 + 2 * reaches), a.grid.rows * a.views)
@@ -429,7 +429,6 @@ class MaskedAutoencoder(nn.Module):
 
         For each reach four: of both sides of a minute, of what came before the place, of what came after it, and the
         straight line between these two, from the last seen minute to the next; the longest reach is the window's mean.
-        And one more, the straight line between the last seen cell and the next.
         A side without a seen cell takes the other's, and 0 if neither has one. A place's own seen cells count as if at
         every minute of it. The decoder blends these and adds a correction, so that it learns only what they do not say.
         Without them a small model spends its first thousand steps on learning to copy (docs/diary.md).
@@ -464,9 +463,7 @@ class MaskedAutoencoder(nn.Module):
             since, until = self._distances(x[1] > 0)
             share = (until / (since + until))[..., None]
             line = share * earlier[..., None, :] + (1 - share) * later[..., None, :]
-            known = (x[1] > 0).flatten(-2)
-            straight = split(fill_gaps(x[0].flatten(-2), known), -1, (x.shape[-2], x.shape[-1]))[..., None]
-            minutes = torch.cat([both, sided[..., None, :].expand(*both.shape[:-1], -1), line, straight], -1)
+            minutes = torch.cat([both, sided[..., None, :].expand(*both.shape[:-1], -1), line], -1)
             weights = torch.stack([before[1], after[1]], -2).flatten(-2)
             distance = torch.stack([since[..., 0], until[..., -1]], -1)
             around = torch.cat([sided, (weights + 1e-3).log() / 4, distance.log() / 4], -1)

@@ -272,7 +272,7 @@ def test_models_of_other_z_scores_are_scored_in_the_table_s(planted_recordings: 
     assert network.blend is not None
     for weight in (network.head.weight, network.blend.weight):
         torch.nn.init.zeros_(weight)  # what is left are the anchors
-    both_sides = torch.tensor([50.0, 0.0, 0.0, 0.0, 0.0]).repeat(10)  # and of these the mean of what is seen
+    both_sides = torch.tensor([50.0, 0.0, 0.0, 0.0]).repeat(10)  # and of these the mean of what is seen
     network.blend.bias.data.copy_(both_sides)
     normaliser = Normaliser.fit(planted_recordings)
     other = Normaliser(tuple(m + 0.3 * s for m, s in zip(normaliser.mean, normaliser.sd, strict=True)), normaliser.sd)
