@@ -1,8 +1,8 @@
 """Gallery: people's weeks as a picture, a row a person, for eyes that know such data.
 
 Five signals run along the week in lanes of their own: heart rate, steps, RMSSD, skin conductance and skin
-temperature. Sleep and exercise are bars above them; what is missing is shaded lightly in the lane where it is missing,
-in the colour of its reason.
+temperature. Sleep and exercise are bars above them; what is missing is shaded in the lane where it is missing, in the
+colour of its reason.
 """
 
 import io
@@ -19,15 +19,17 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
-from simulator.recording import DataError, Reason, Recording
+from simulator.gap_looks import LOOKS
+from simulator.recording import DataError, Reason, Recording, runs_of
 from simulator.signals import INDEX, MINUTES_PER_DAY, SIGNALS
 
-MOST_PEOPLE: Final = 10
+MOST_PEOPLE: Final = 5  # so that text can be read where a page shows the picture 800 pixels wide
 DAYS: Final = 7
 _STEP_MINUTES: Final = 6  # minutes drawn as one point: a pixel of the picture
 _POINTS: Final = MINUTES_PER_DAY // _STEP_MINUTES
 _SPORTS: Final = "activity"  # kind of events that are exercise
-_DPI: Final = 100
+_DPI: Final = 140
+_WIDTH_INCHES: Final = 10.0
 
 
 class Lane(NamedTuple):
@@ -50,31 +52,16 @@ _LANES: Final = (
     Lane("scl", "conductance", 0.05, 20.0, True, "#6a4c93", 2, 2),
     Lane("skin_temperature", "skin temp.", 27.0, 37.0, False, "#c8731a", 0, 2),
 )
-_GAPS: Final[Mapping[Reason, tuple[str, str]]] = {
-    Reason.SENSOR_ABSENT: ("no such sensor", "#ececec"),
-    Reason.CHARGING: ("charging", "#fbe7a6"),
-    Reason.OFF_WRIST: ("off the wrist", "#f7cdc4"),
-    Reason.SENSOR_OFF: ("switched off by firmware", "#dbe9f6"),
-    Reason.MOTION: ("lost in movement", "#e3d8f0"),
-    Reason.BATTERY_EMPTY: ("battery empty", "#d8c7ac"),
-    Reason.NOT_RECORDED: ("not recorded", "#dddddd"),
-    Reason.OUT_OF_RANGE: ("out of range", "#aaaaaa"),
-    Reason.LOOSE_FIT: ("worn loosely", "#d5efe3"),
-    Reason.POWER_SAVING: ("saving power", "#ecd9c6"),
-    Reason.NOT_SYNCED: ("not synchronised", "#cfe3e4"),
-    Reason.SENSOR_FAILED: ("sensor failed", "#e5b3b5"),
-    Reason.TOO_COLD: ("too cold", "#cdd5fb"),
-    Reason.DROPPED_OUT: ("stopped wearing it", "#c9c9c9"),
-    Reason.CLOCK_CHANGED: ("clock put forward", "#f6d5f6"),
-}
-_SLEEP, _EXERCISE = "#33518a", "#2f9e44"
+_SLEEP, _EXERCISE = "#1d2f5f", "#2f9e44"
+_HATCH: Final = "#333333"
 _ROOM: Final = 0.88  # of a lane's height that its signal uses
 _TOP: Final = max(lane.base + lane.height for lane in _LANES)
+_STRENGTH: Final = 0.65  # of a reason's colour on white, so that lines beside it are seen
 _COLOURS: Final = 96  # in the file's palette
 
 
 def draw_weeks(recordings: Iterable[Recording], path: Path, captions: Mapping[str, str] | None = None) -> Path:
-    """Draw the first seven days of the first ten people as one PNG file, below 300 kB.
+    """Draw the first seven days of the first five people as one PNG file, below 300 kB.
 
     Args:
         recordings: In any order; a day that is not among them stays blank.
@@ -90,7 +77,7 @@ def draw_weeks(recordings: Iterable[Recording], path: Path, captions: Mapping[st
     weeks = _weeks(recordings)
     if not weeks:
         raise DataError("no recording to draw, expected at least one")
-    figure = Figure(figsize=(14, 0.9 + 1.95 * len(weeks)), layout="constrained")
+    figure = Figure(figsize=(_WIDTH_INCHES, 0.9 + 1.9 * len(weeks)), layout="constrained")
     FigureCanvasAgg(figure)
     rows = figure.subplots(len(weeks), 1, squeeze=False)[:, 0]
     for axes, (person, week) in zip(rows, weeks.items(), strict=True):
@@ -99,15 +86,23 @@ def draw_weeks(recordings: Iterable[Recording], path: Path, captions: Mapping[st
     seen = {Reason(why) for week in weeks.values() for day in week.values() for why in np.unique(_shown(day))}
     handles = [Patch(color=_SLEEP, label="asleep"), Patch(color=_EXERCISE, label="exercise, walks")]
     handles += [
-        Patch(facecolor=c, edgecolor="#999999", lw=0.4, label=name) for r, (name, c) in _GAPS.items() if r in seen
+        Patch(facecolor=tint(reason), edgecolor=_HATCH, hatch=look.hatch, lw=0.4, label=look.name)
+        for reason, look in LOOKS.items()
+        if reason in seen
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=9, frameon=False)
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9.5, frameon=False)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=_DPI, format="png")
     Image.open(drawn).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     return path
+
+
+def tint(reason: Reason) -> tuple[float, float, float]:
+    """The colour in which a gap of this reason is shaded: red, green and blue, 0 to 1."""
+    red, green, blue = (1 - _STRENGTH * (1 - part) for part in to_rgb(LOOKS[reason].colour))
+    return red, green, blue
 
 
 def _weeks(recordings: Iterable[Recording]) -> dict[str, dict[int, Recording]]:
@@ -131,8 +126,11 @@ def _draw_person(axes: Axes, week: Mapping[int, Recording], caption: str) -> Non
     picture = np.ones((len(_LANES), DAYS * _POINTS, 3))
     for place, day in week.items():
         why = _shown(day)[:, _STEP_MINUTES // 2 :: _STEP_MINUTES]
-        for reason, (_, colour) in _GAPS.items():
-            picture[:, place * _POINTS : (place + 1) * _POINTS][why == reason] = to_rgb(colour)
+        for reason, look in LOOKS.items():
+            picture[:, place * _POINTS : (place + 1) * _POINTS][why == reason] = tint(reason)
+            for lane, missing in zip(_LANES, why == reason, strict=True):
+                if look.hatch and missing.any():
+                    _hatch(axes, lane, place + runs_of(missing) / _POINTS, look.hatch)
     tall = np.repeat(picture, [lane.height for lane in _LANES], axis=0)
     axes.imshow(tall, extent=(0, DAYS, 0, _TOP), aspect="auto", interpolation="nearest", zorder=0)
     for lane in _LANES:
@@ -143,6 +141,12 @@ def _draw_person(axes: Axes, week: Mapping[int, Recording], caption: str) -> Non
     for place, day in week.items():
         _draw_events(axes, place, day)
     _dress(axes, week, caption)
+
+
+def _hatch(axes: Axes, lane: Lane, spans: NDArray[np.float64], hatch: str) -> None:
+    """Lines across spans [n, 2] of a lane, in days."""
+    bars = [(begin, end - begin) for begin, end in spans]
+    axes.broken_barh(bars, (lane.base, lane.height), facecolor="none", edgecolor=_HATCH, hatch=hatch, lw=0, zorder=1)
 
 
 def _points(day: Recording, signal: str) -> NDArray[np.float64]:
@@ -167,11 +171,11 @@ def _draw_lane(axes: Axes, lane: Lane, values: NDArray[np.float64]) -> None:
     unit = (
         next(signal.unit for signal in SIGNALS if signal.name == lane.signal).replace("uS", "µS").replace("degC", "°C")
     )
-    text: dict[str, Any] = {"fontsize": 6.5, "color": lane.colour, "clip_on": False}
+    text: dict[str, Any] = {"fontsize": 7.5, "color": lane.colour, "clip_on": False}
     unit = "/min" if lane.signal == "steps" else unit
     axes.text(-0.04, floor, f"{lane.low:g}", ha="right", va="bottom", **text)
     axes.text(-0.04, floor + room, f"{lane.high:g} {unit}", ha="right", va="top", **text)
-    axes.text(DAYS + 0.03, floor + room / 2, lane.label, ha="left", va="center", **(text | {"fontsize": 8}))
+    axes.text(DAYS + 0.03, floor + room / 2, lane.label, ha="left", va="center", **(text | {"fontsize": 9}))
 
 
 def _draw_events(axes: Axes, place: int, day: Recording) -> None:
@@ -193,8 +197,8 @@ def _dress(axes: Axes, week: Mapping[int, Recording], caption: str) -> None:
     for place in range(DAYS):
         axes.axvline(place, color="#8a8a8a", lw=0.6, zorder=1)
         date = week[place].date.strftime("%a %d %b") if place in week else "no recording"
-        axes.text(place + 0.5, -0.3, date, ha="center", va="top", fontsize=7, color="#444444")
+        axes.text(place + 0.5, -0.3, date, ha="center", va="top", fontsize=8.5, color="#444444")
     axes.tick_params(which="both", length=2, width=0.5)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set(linewidth=0.5, color="#8a8a8a")
-    axes.set_title(caption, loc="left", fontsize=9, pad=2)
+    axes.set_title(caption, loc="left", fontsize=10, pad=2)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simulator.cohort import Cohort
-from simulator.gallery import DAYS, MOST_PEOPLE, draw_weeks
+from simulator.gallery import DAYS, MOST_PEOPLE, draw_weeks, tint
 from simulator.population import POPULATIONS
 from simulator.recording import DataError, Reason, Recording
 
@@ -22,14 +22,14 @@ def pixels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_ten_weeks_make_one_small_picture(tmp_path: Path) -> None:
+def test_five_weeks_make_one_small_picture(tmp_path: Path) -> None:
     few = week(2, 3)
     many = [replace(few[i % 6], person=f"p{i // 9:02d}", day=i % 9) for i in range(12 * 9)]
     path = draw_weeks(many, tmp_path / "new" / "weeks.png", {"p00": "a woman of 43"})
     assert path.stat().st_size < 300_000
     height, width, _ = pixels(path).shape
     assert width > 1000
-    assert height > 130 * MOST_PEOPLE
+    assert 180 * MOST_PEOPLE < height < 340 * MOST_PEOPLE  # nobody beyond the fifth
 
 
 def test_a_picture_shows_what_the_data_hold(tmp_path: Path) -> None:
@@ -42,8 +42,11 @@ def test_a_picture_shows_what_the_data_hold(tmp_path: Path) -> None:
     none = np.zeros_like(days[0].observed)
     off = [replace(day, observed=none, reason=np.full_like(day.reason, Reason.OFF_WRIST)) for day in days]
     empty = pixels(draw_weeks(off, tmp_path / "d.png"))
-    pink = (np.abs(empty.astype(int) - [247, 205, 196]).max(axis=2) < 6).mean()
-    assert 0.45 * 2 / DAYS < pink < 2 / DAYS  # two days of seven, apart from margins and bars
+    shaded = (np.abs(empty / 255 - tint(Reason.OFF_WRIST)).max(axis=2) < 0.025).mean()
+    assert 0.4 * 2 / DAYS < shaded < 2 / DAYS  # two days of seven, apart from margins and bars
+    saving = [replace(day, observed=none, reason=np.full_like(day.reason, Reason.POWER_SAVING)) for day in days]
+    dark = (pixels(draw_weeks(saving, tmp_path / "e.png")) < 90).all(axis=2).mean()
+    assert dark > (empty < 90).all(axis=2).mean() + 0.01  # the lines of its hatch
 
 
 def test_nothing_to_draw_is_refused(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from simulator import gallery
+from simulator.gallery import tint
+from simulator.gap_looks import LOOKS
 from simulator.randomness import stream
-from simulator.realism import plots
 from simulator.realism.gaps import BINS, Heard, Missingness
 from simulator.recording import SHAPE, Event, Reason, Recording
 from simulator.signals import INDEX, NAMES
@@ -114,7 +114,18 @@ def test_an_event_of_another_kind_is_no_fault() -> None:
     assert missing.summary(Heard())["faults"] == {}
 
 
-def test_every_reason_has_a_colour_of_its_own_in_every_picture() -> None:
-    for colours in (plots._GAP_COLOURS, {reason: colour for reason, (_, colour) in gallery._GAPS.items()}):
-        assert set(colours) == set(Reason) - {Reason.OBSERVED}
-        assert len(set(colours.values())) == len(colours)
+def test_every_reason_has_a_name_and_a_colour_of_its_own() -> None:
+    assert set(LOOKS) == set(Reason) - {Reason.OBSERVED}
+    assert len({look.name for look in LOOKS.values()}) == len({look.colour for look in LOOKS.values()}) == len(LOOKS)
+
+
+def test_common_reasons_are_told_apart_in_every_kind_of_colour_vision() -> None:
+    """As dichromats see them, by colour alone (saving power has a hatch), after Viénot et al. 1999."""
+    common = ("CHARGING", "OFF_WRIST", "SENSOR_OFF", "MOTION", "BATTERY_EMPTY", "LOOSE_FIT")
+    colours = np.array([tint(Reason[name]) for name in common]) ** 2.2
+    red_blind = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
+    green_blind = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
+    for sight in (np.eye(3), red_blind, green_blind):
+        seen = np.clip(colours @ sight.T, 0, 1) ** (1 / 2.2)
+        apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[np.triu_indices(len(common), 1)]
+        assert apart.min() > 0.12

@@ -33,6 +33,7 @@ from federated.study.findings import (
 from federated.study.report import as_html, as_text, write_report
 from federated.study.wording import curves_sentence, day_sentence, headline, not_beaten_lines, up
 from model.evaluation.generative import Row
+from simulator.gap_looks import LOOKS
 from simulator.recording import DataError, Reason
 from simulator.signals import MINUTES_PER_DAY, NAMES
 
@@ -463,9 +464,8 @@ def test_a_gap_has_the_colour_of_its_reason_and_only_that() -> None:
     values = tuple(None if 100 <= m < 200 or 300 <= m < 310 else 60.0 + m % 7 for m in range(MINUTES_PER_DAY))
     day = ExampleDay(person="p", vendor="v", day=0, signals={"heart_rate": values}, reasons=gap)
     svg = figures.day_svg(day, "day")
-    assert {reason for reason, colour in figures.REASON_COLOURS.items() if colour in svg} == {Reason.MOTION}
+    assert {reason for reason, look in LOOKS.items() if look.colour in svg} == {Reason.MOTION}
     assert figures.reasons_of([day]) == [Reason.MOTION]
-    assert set(figures.REASON_COLOURS) == set(Reason) - {Reason.OBSERVED}
 
 
 def test_lines_break_at_gaps_and_no_minute_is_lost() -> None:

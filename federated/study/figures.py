@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from federated.study.findings import EVALUATED, FEDERATED, MODELS, PUBLIC_ONLY, ExampleDay, Findings, Table
 from federated.study.wording import TASK_NAMES, method_name, reason_name
 from model.evaluation.generative import REFERENCE, Row
+from simulator.gap_looks import LOOKS
 from simulator.recording import Reason
 from simulator.signals import INDEX, MINUTES_PER_DAY, SIGNALS
 
@@ -51,23 +52,6 @@ METHOD_MARKERS: Final[Mapping[str, str]] = {
     "nearest": "P",
     "last": "X",
     REFERENCE: "_",
-}
-REASON_COLOURS: Final[Mapping[Reason, str]] = {
-    Reason.SENSOR_ABSENT: "#b8bfc6",
-    Reason.CHARGING: "#f0c419",
-    Reason.OFF_WRIST: "#56b4e9",
-    Reason.SENSOR_OFF: "#b39ddb",
-    Reason.MOTION: "#e8743b",
-    Reason.BATTERY_EMPTY: "#8d5524",
-    Reason.NOT_RECORDED: "#7fbf9b",
-    Reason.OUT_OF_RANGE: "#d1477a",
-    Reason.LOOSE_FIT: "#52b788",
-    Reason.POWER_SAVING: "#bc8034",
-    Reason.NOT_SYNCED: "#2a9d8f",
-    Reason.SENSOR_FAILED: "#9d0208",
-    Reason.TOO_COLD: "#4361ee",
-    Reason.DROPPED_OUT: "#555555",
-    Reason.CLOCK_CHANGED: "#d675d6",
 }
 UNITS: Final[Mapping[str, str]] = {"degC": "°C", "uS": "µS", "uS/min": "µS/min"}
 ABBREVIATIONS: Final[Mapping[str, str]] = {
@@ -329,7 +313,7 @@ def _gaps(panel: Axes, gaps: Sequence[tuple[int, int, str]]) -> None:
     for reason in sorted({Reason[name] for _, _, name in gaps}):
         boxes = [[(a, 0), (a, 1), (b, 1), (b, 0), (a, 0)] for a, b, name in gaps if Reason[name] is reason]
         outline = Outline.make_compound_path(*(Outline(np.array(box, dtype=float), closed=True) for box in boxes))
-        colour, band = REASON_COLOURS[reason], panel.get_xaxis_transform()
+        colour, band = LOOKS[reason].colour, panel.get_xaxis_transform()
         panel.add_patch(PathPatch(outline, facecolor=colour, edgecolor="none", alpha=0.6, transform=band))
 
 
@@ -347,7 +331,7 @@ def legend_svg(days: Sequence[ExampleDay], name: str) -> str:
 
     def draw() -> Figure:
         figure = Figure(figsize=(WIDTH_INCHES, 0.3))
-        keys = [Patch(facecolor=REASON_COLOURS[r], alpha=0.6, label=reason_name(r.name)) for r in reasons_of(days)]
+        keys = [Patch(facecolor=LOOKS[r].colour, alpha=0.6, label=reason_name(r.name)) for r in reasons_of(days)]
         line = Line2D([], [], color=INK, linewidth=1, label="delivered")
         figure.legend(handles=[line, *keys], loc="center left", ncols=9, bbox_to_anchor=(0, 0.5), borderaxespad=0)
         return figure

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.dataset import Dataset
+from simulator.gap_looks import LOOKS
 from simulator.realism.fingerprint import ERROR_TOLERANCE, TASKS
 from simulator.realism.profiles import (
     ACTIVITY_SIGNALS,
@@ -38,23 +39,6 @@ if TYPE_CHECKING:
 
 _DPI: Final = 100
 _COLOURS: Final = {"pass": "#2a7f62", "fail": "#c8553d"}
-_GAP_COLOURS: Final[Mapping[Reason, str]] = {
-    Reason.SENSOR_ABSENT: "#d9d9d9",
-    Reason.CHARGING: "#f2c14e",
-    Reason.OFF_WRIST: "#e8998d",
-    Reason.SENSOR_OFF: "#a1c6ea",
-    Reason.MOTION: "#b497d6",
-    Reason.BATTERY_EMPTY: "#8c6d46",
-    Reason.NOT_RECORDED: "#bfbfbf",
-    Reason.OUT_OF_RANGE: "#444444",
-    Reason.LOOSE_FIT: "#7fc8a9",
-    Reason.POWER_SAVING: "#d4a373",
-    Reason.NOT_SYNCED: "#5f9ea0",
-    Reason.SENSOR_FAILED: "#9d0208",
-    Reason.TOO_COLD: "#4361ee",
-    Reason.DROPPED_OUT: "#777777",
-    Reason.CLOCK_CHANGED: "#e07be0",
-}
 LSM2_DAY_WINDOWS: Final = (0.49, 0.15)  # mean and SD of the share missing of LSM-2's days (norm mins_missing_daywindow)
 _SHOWN: Final = ("heart_rate", "steps", "rmssd", "scl", "skin_temperature", "altimeter_sd")
 
@@ -125,7 +109,7 @@ def _missingness(realism: "Realism") -> Figure:
     _stacked_bars(figure.add_subplot(grid[0, 2]), devices, present, "share of the device's cells (person-days)")
     _day_windows(figure.add_subplot(grid[1, 1]), told["day_windows"])
     _gap_lengths(figure.add_subplot(grid[1, 2]), told["heart_rate_gaps"])
-    handles = [Patch(color=_GAP_COLOURS[reason]) for reason in present]
+    handles = [Patch(color=LOOKS[reason].colour) for reason in present]
     labels = [reason.name.replace("_", " ").lower() for reason in present]
     figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=8, frameon=False)
     return figure
@@ -135,7 +119,7 @@ def _stacked_bars(axes: Axes, shares: Mapping[str, Mapping[str, float]], reasons
     left = np.zeros(len(shares))
     for reason in reasons:
         width = np.array([by_reason[reason.name.lower()] for by_reason in shares.values()])
-        axes.barh(range(len(shares)), width, left=left, color=_GAP_COLOURS[reason], height=0.8)
+        axes.barh(range(len(shares)), width, left=left, color=LOOKS[reason].colour, height=0.8)
         left += width
     axes.set_yticks(range(len(shares)), list(shares), fontsize=7)
     axes.set_ylim(len(shares) - 0.4, -0.6)
@@ -148,7 +132,7 @@ def _by_hour(axes: Axes, shares: Mapping[str, list[float]], reasons: list[Reason
     bottom = np.zeros(24)
     for reason in reasons:
         height = np.array(shares[reason.name.lower()])
-        axes.bar(np.arange(24) + 0.5, height, 1.0, bottom=bottom, color=_GAP_COLOURS[reason])
+        axes.bar(np.arange(24) + 0.5, height, 1.0, bottom=bottom, color=LOOKS[reason].colour)
         bottom += height
     axes.set_xlim(0, 24)
     axes.set_ylim(0, 1)
@@ -277,11 +261,11 @@ def _day(recording: Recording) -> Figure:
     used = set()
     for axes, name in zip(figure.subplots(len(_SHOWN), 1, sharex=True), _SHOWN, strict=True):
         i = NAMES.index(name)
-        for reason, colour in _GAP_COLOURS.items():
+        for reason, look in LOOKS.items():
             gap = recording.reason[i] == reason
             if gap.any():
                 used.add(reason)
-                axes.fill_between(hours, 0, 1, where=gap, transform=axes.get_xaxis_transform(), color=colour, lw=0)
+                axes.fill_between(hours, 0, 1, where=gap, transform=axes.get_xaxis_transform(), color=look.colour, lw=0)
         if recording.truth is not None:
             axes.plot(hours, recording.truth[i], color="#999999", lw=0.5)
         axes.plot(hours, np.where(recording.observed[i], recording.values[i], np.nan), color="#1d3557", lw=0.7)
@@ -289,7 +273,7 @@ def _day(recording: Recording) -> Figure:
         axes.tick_params(labelsize=7)
     axes.set_xlabel(f"hour of {recording.date}, person {recording.person}, {recording.vendor}")
     axes.set_xlim(0, 24)
-    handles = [figure.axes[0].fill_between([], 0, 0, color=_GAP_COLOURS[reason]) for reason in sorted(used)]
+    handles = [figure.axes[0].fill_between([], 0, 0, color=LOOKS[reason].colour) for reason in sorted(used)]
     labels = [reason.name.replace("_", " ").lower() for reason in sorted(used)]
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=7, frameon=False)
     return figure
