@@ -1,6 +1,7 @@
 """The tasks hide what they say, the simple methods fill as a slow loop would, the figures are scikit-learn's."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -244,6 +245,20 @@ def test_a_model_of_longer_windows_gets_the_window_alone_at_its_time_of_day() ->
     outside.values[0, :, :200] += 3
     outside.values[0, :, 500:] -= 3
     np.testing.assert_array_equal(reconstruct(model, outside, windows[:1], hidden[:1]), filled[:1])
+
+
+def test_a_table_says_that_one_person_has_no_interval() -> None:
+    facts: dict[str, Any] = {
+        "task": "random_imputation",
+        "horizon": None,
+        "signal": "all",
+        "mae": 1.0,
+        "n": 9,
+        "people": 1,
+    }
+    row = Row(**facts, method="model", mse=0.79, interval=None, saving=0.21, saving_interval=None)
+    assert "21 % (no interval: one person)" in table([row])
+    assert "21 % (10 to 30)" in table([replace(row, saving_interval=(0.1, 0.3))])
 
 
 def test_lsm1_and_a_model_of_days_share_a_table() -> None:

@@ -37,6 +37,7 @@ HORIZONS_MINUTES: Final = (10, 20, 30, 60, 120)  # LSM-1 Table 3(a)
 RANDOM_SHARE: Final = 0.8  # LSM-1 section 5.1
 REFERENCE: Final = "linear"  # LSM-1 Table 3(a) holds its model against it; a kernel or the mean is often better
 MODEL_BATCH_WINDOWS: Final = 64
+NO_INTERVAL: Final = "no interval: one person"  # the bootstrap resamples people
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ def table(rows: Sequence[Row]) -> str:
         line = f"{name:<32}" + "".join(f"{row.mse:{width}.3f}" if row else f"{'-':>{width}}" for row in found)
         first = found[0]
         if first is not None and first.saving is not None:
-            low, high = (f"{100 * bound:.0f}" for bound in first.saving_interval or (np.nan, np.nan))
-            line += f"{f'{100 * first.saving:.0f} % ({low} to {high})':>24}"
+            within = " to ".join(f"{100 * bound:.0f}" for bound in first.saving_interval or ())
+            line += f"{f'{100 * first.saving:.0f} % ({within or NO_INTERVAL})':>24}"
         lines.append(line)
     lines.append(f"saved: by {methods[0]}, against {REFERENCE} interpolation")
     return "\n".join(lines)
