@@ -302,14 +302,7 @@ def growing(folder: Path, *, keep: bool = False) -> Iterator[Path]:
     Raises:
         DataError: If the target is in use, cannot be replaced, or another process is writing it.
     """
-    try:
-        folder = folder.resolve()  # a link stays, what it points to is written
-    except RuntimeError as error:
-        raise DataError(f"{folder}: a link that leads to itself; choose another name") from error
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: exists and is not an empty folder; remove it or choose another name")
-    if folder == Path.cwd() or folder.is_mount():
-        raise DataError(f"{folder}: cannot be replaced, being where you stand or mounted; choose a folder below it")
+    folder = free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.parent / f".{folder.name}.partial"
     if partial.is_symlink():
@@ -334,6 +327,23 @@ def growing(folder: Path, *, keep: bool = False) -> Iterator[Path]:
     finally:
         os.close(handle)
     sync_folder(folder.parent)
+
+
+def free(folder: Path) -> Path:
+    """Where a dataset folder of this name comes to lie, which a link may say.
+
+    Raises:
+        DataError: If something is there, or could not be replaced.
+    """
+    try:
+        folder = folder.resolve()  # a link stays, what it points to is written
+    except RuntimeError as error:
+        raise DataError(f"{folder}: a link that leads to itself; choose another name") from error
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: exists and is not an empty folder; remove it or choose another name")
+    if folder == Path.cwd() or folder.is_mount():
+        raise DataError(f"{folder}: cannot be replaced, being where you stand or mounted; choose a folder below it")
+    return folder
 
 
 def sweep(folder: Path) -> None:

@@ -1,37 +1,41 @@
 """Merging: finished dataset folders become one, without reading a single cell.
 
 Part files are linked or copied as they are, people and events joined, and the contents added up; so the shards of a
-cohort give, byte for byte, the folder that one machine would have written.
+cohort give, byte for byte, the folder that one machine would have written. Only where people get new names, since
+other people have theirs, is everything read and written anew.
 """
 
 import itertools
 import os
 import shutil
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.content import Content
-from simulator.dataset import open_manifest
+from simulator.dataset import open_dataset, open_manifest, write_dataset
 from simulator.dataset_layout import EVENT_SCHEMA, EVENTS, PEOPLE, Manifest
 from simulator.dataset_writing import (
     EVENTS_PER_GROUP,
     PEOPLE_PER_GROUP,
     Summary,
+    free,
     growing,
     join_tables,
     summary_of,
     write_manifest,
 )
-from simulator.recording import DataError
+from simulator.recording import DataError, Recording
 
 _KINDS: Final = ("recordings", "truth", "reasons")
 
 
-def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
+def merge_datasets(folders: Sequence[Path], out: Path, *, rename: bool = False) -> Summary:
     """Write one dataset folder that holds what these hold.
 
     Where the folders are shards, all of them must be there. Files are linked where the file system can, so that
@@ -40,11 +44,16 @@ def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
     Args:
         folders: Finished dataset folders, in any order.
         out: Where to; must not exist, or be empty.
+        rename: Put the folder's name and a dash before every identifier: two cohorts of a population with different
+            seeds have the same ones for different people. A model still knows whom it was trained on, since
+            ``Dataset.marks`` are of what was measured.
 
     Raises:
-        DataError: If a folder is none of ours, keeps other things than the first, has a person of another, or a shard
-            is missing; or the target is in use.
+        DataError: If a folder is none of ours, keeps other things than the first, has a person of another (with
+            ``rename``: somebody who was measured the same, whatever the name), or a shard is missing; or the target
+            is in use.
     """
+    free(Path(out))
     if not folders:
         raise DataError("no folders to merge, expected at least one")
     twice = next((folder for i, folder in enumerate(folders) if folder in folders[:i]), None)
@@ -53,6 +62,8 @@ def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
     manifests = {Path(folder): open_manifest(Path(folder)) for folder in folders}
     for folder, manifest in manifests.items():
         _check(folder, manifest, *next(iter(manifests.items())))
+    if rename:
+        return _merge_renamed(manifests, Path(out))
     made_by = _made_by(manifests)
     people = {folder: pq.read_table(folder / PEOPLE) for folder in manifests}
     ordered = sorted(manifests, key=lambda folder: min(people[folder]["person"].to_pylist()))
@@ -85,6 +96,43 @@ def merge_datasets(folders: Sequence[Path], out: Path) -> Summary:
     return summary_of(Path(out), manifest)
 
 
+def _merge_renamed(manifests: Mapping[Path, Manifest], out: Path) -> Summary:
+    """The same with the folders' names before their people's."""
+    datasets = {folder.resolve().name: open_dataset(folder) for folder in manifests}
+    if len(datasets) < len(manifests):
+        listed = ", ".join(map(str, manifests))
+        raise DataError(f"{listed}: two have the same name, which is to tell their people apart; rename a folder")
+    schema = next(iter(datasets.values())).people.columns
+    seen: dict[str, str] = {}
+    for name, dataset in datasets.items():
+        if not dataset.people.columns.equals(schema):
+            raise DataError(
+                f"{dataset.folder / PEOPLE}: other columns than the first folder's, expected {list(schema)}"
+            )
+        here = {mark: f"{name}-{person}" for person, mark in dataset.marks().items()}
+        both = sorted(here.keys() & seen.keys())
+        if both:
+            raise DataError(f"{here[both[0]]} and {seen[both[0]]} are the same person, expected different people")
+        seen |= here
+
+    def recordings() -> Iterator[Recording]:
+        for name, dataset in datasets.items():
+            for recording in dataset:
+                yield replace(recording, person=f"{name}-{recording.person}")
+
+    people = [dataset.people.assign(person=f"{name}-" + dataset.people["person"]) for name, dataset in datasets.items()]
+    made_by = {"merged": [manifest.made_by for manifest in manifests.values()], "renamed": list(datasets)}
+    first = next(iter(manifests.values()))
+    return write_dataset(
+        out,
+        recordings(),
+        pd.concat(people, ignore_index=True),
+        made_by=made_by,
+        truth=first.truth,
+        reasons=first.reasons,
+    )
+
+
 def _check(folder: Path, manifest: Manifest, first_folder: Path, first: Manifest) -> None:
     for kept in ("truth", "reasons"):
         if getattr(manifest, kept) != getattr(first, kept):
@@ -115,13 +163,17 @@ def _made_by(manifests: Mapping[Path, Manifest]) -> dict[str, Any]:
 def _check_people(people: Mapping[Path, pa.Table]) -> None:
     """Refuse folders with the same person or other columns."""
     schema = next(iter(people.values())).schema
-    seen: set[str] = set()
+    seen: dict[str, Path] = {}
     for folder, table in people.items():
         if not table.schema.equals(schema):
             raise DataError(f"{folder / PEOPLE}: other columns than the first folder's, expected {schema.names}")
-        here = set(table["person"].to_pylist())
-        if here & seen:
-            raise DataError(f"{folder / PEOPLE}: {min(here & seen)!r} is in another folder, too")
+        here = dict.fromkeys(table["person"].to_pylist(), folder)
+        both = here.keys() & seen.keys()
+        if both:
+            raise DataError(
+                f"{folder / PEOPLE}: {min(both)!r} is in {seen[min(both)]}, too; if they are different people, "
+                "--rename puts the folders' names before the ids"
+            )
         seen |= here
 
 

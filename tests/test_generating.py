@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -329,13 +331,44 @@ def test_folders_that_do_not_go_together_are_refused(whole: Path, tmp_path: Path
     with pytest.raises(DataError, match="stands 2 times"):
         merge_datasets([whole, twin], tmp_path / "ds")
     simulate(replace(COHORT, days=1), tmp_path / "short")
-    with pytest.raises(DataError, match="is in another folder, too"):
+    with pytest.raises(DataError, match=r"is in .*, too; if they are different people, --rename"):
         merge_datasets([whole, tmp_path / "short"], tmp_path / "ds")
     with pytest.raises(DataError, match="no such folder"):
         merge_datasets([tmp_path / "nowhere"], tmp_path / "ds")
     with pytest.raises(DataError, match="at least one"):
         merge_datasets([], tmp_path / "ds")
     assert not (tmp_path / "ds").exists()
+
+
+def test_people_of_the_same_ids_are_told_apart_by_their_folders_names(whole: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    simulate(replace(COHORT, seed=COHORT.seed + 1, people=2), other)
+    out = tmp_path / "out"
+    merge_datasets([other, whole], out, rename=True)
+    merged, parts = open_dataset(out), {folder.name: open_dataset(folder) for folder in (other, whole)}
+    ids = [f"{name}-{person}" for name, part in parts.items() for person in part.people["person"]]
+    assert merged.people["person"].tolist() == ids
+    marks = {f"{name}-{person}": mark for name, part in parts.items() for person, mark in part.marks().items()}
+    assert merged.marks() == marks  # whom a model was trained on is still known
+    assert merged.people.drop(columns="person").equals(
+        pd.concat([part.people.drop(columns="person") for part in parts.values()], ignore_index=True)
+    )
+    days = {(recording.person, recording.day): recording for recording in merged}
+    assert len(days) == sum(map(len, parts.values()))
+    for name, part in parts.items():
+        for recording in part:
+            found = days[f"{name}-{recording.person}", recording.day]
+            np.testing.assert_array_equal(found.values, recording.values)
+            np.testing.assert_array_equal(found.reason, recording.reason)
+            assert found.events == recording.events
+    simulate(replace(COHORT, days=COHORT.days, people=1), tmp_path / "again")  # somebody who is in both
+    with pytest.raises(DataError, match="are the same person, expected different people"):
+        merge_datasets([whole, tmp_path / "again"], tmp_path / "ds", rename=True)
+    shutil.copytree(other, tmp_path / "deeper" / whole.name)
+    with pytest.raises(DataError, match="two have the same name"):
+        merge_datasets([whole, tmp_path / "deeper" / whole.name], tmp_path / "ds", rename=True)
+    with pytest.raises(DataError, match="out: exists and is not an empty folder"):  # before anything else
+        merge_datasets([tmp_path / "nowhere"], out)
 
 
 def test_other_cohorts_and_parts_of_the_same_name_merge_too(whole: Path, tmp_path: Path) -> None:
