@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simulator.dataset import write_dataset
+from simulator.dataset_writing import free
 from simulator.recording import SHAPE, DataError, Reason, Recording
 from simulator.signals import INDEX, MINUTES_PER_DAY, NAMES, SIGNALS
 
@@ -224,6 +225,7 @@ def import_folder(
     Raises:
         DataError: As ``import_minutes`` and ``write_dataset`` say.
     """
+    free(Path(out))
     recordings, people, report = import_minutes(source, mapping, format_name)
     made_by = {"import": Path(source).name, "format": format_name, "map": dict(mapping or {})}
     write_dataset(out, recordings, people, made_by=made_by)
@@ -244,9 +246,11 @@ def _files(source: Path) -> list[Path]:
 def _load(path: Path, layout: Format, mapping: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
     """One file with our column names and types, cleaned, and the names of the columns that were not taken."""
     table = read_table(path)
-    if layout.one_person_a_file and "person" not in (*table.columns, *mapping.values()):
+    found = list(table.columns)
+    alone = layout.one_person_a_file and "person" not in (*found, *mapping.values())
+    columns = _columns(path, found, layout, mapping, alone=alone)
+    if alone:
         table["person"] = path.stem
-    columns = _columns(path, list(table.columns), layout, mapping)
     wanted = [*columns, *layout.extra]
     ignored = [str(column) for column in table.columns if column not in wanted]
     table = table[wanted].rename(columns=columns)
@@ -259,6 +263,8 @@ def _load(path: Path, layout: Format, mapping: Mapping[str, str]) -> tuple[pd.Da
     for theirs, ours in columns.items():
         if ours in INDEX:
             table[ours] = numbers(path, theirs, table[ours])
+    if alone:
+        _check_alone(path, table)
     table = table.iloc[np.argsort(times.to_numpy(), kind="stable")]
     return (layout.clean(table) if layout.clean else table), ignored
 
@@ -278,8 +284,20 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         raise DataError(f"{path}: cannot be read as a Parquet or CSV table ({reason})") from error
 
 
-def _columns(path: Path, found: list[str], layout: Format, mapping: Mapping[str, str]) -> dict[str, str]:
-    """Their column -> ours, all present, each of ours once, with at least one signal."""
+def _check_alone(path: Path, table: pd.DataFrame) -> None:
+    """Refuse rows of several people that no column tells apart."""
+    twice = table.drop_duplicates().duplicated("timestamp")
+    if twice.any():
+        raise DataError(
+            f"{path}: no column 'person', and two different rows for {table['timestamp'][twice[twice].index[0]]}; "
+            "expected one person's, one a minute, or the column that names people, as in --map Id=person"
+        )
+
+
+def _columns(
+    path: Path, found: list[str], layout: Format, mapping: Mapping[str, str], *, alone: bool
+) -> dict[str, str]:
+    """Their column -> ours, all present (but "person" of somebody ``alone``), each of ours once, with a signal."""
     targets = {"person", "timestamp", *NAMES}
     for theirs, ours in mapping.items():
         if ours not in targets:
@@ -294,8 +312,9 @@ def _columns(path: Path, found: list[str], layout: Format, mapping: Mapping[str,
         columns |= {name: name for name in found if name in INDEX and name not in taken and name not in columns}
     listed = ", ".join(map(str, found))
     for column in (*columns, *layout.extra):
-        if column not in found:
-            raise DataError(f"{path}: no column {column!r}; found {listed}")
+        if column not in found and not (alone and column == "person"):
+            hint = f"; say which it is with --map COLUMN={column}" if columns.get(column) == column else ""
+            raise DataError(f"{path}: no column {column!r}; found {listed}{hint}")
     for ours in ("person", "timestamp"):
         if ours not in columns.values():
             raise DataError(f"{path}: no column for {ours!r}; found {listed}")
@@ -321,23 +340,31 @@ def _persons(path: Path, column: pd.Series) -> pd.Series:
 
 
 def clock_times(path: Path, column: pd.Series) -> pd.Series:
-    """Local clock times, whatever their form.
+    """Local clock times: ISO 8601 such as 2024-03-01 07:45, or, if AM or PM stands there, 3/1/2024 7:45:00 AM.
 
     Raises:
-        DataError: If one is none; the message names its row.
+        DataError: If one is none; the message names its row, and what stands there.
     """
     if pd.api.types.is_numeric_dtype(column):
-        raise DataError(f"{path}: timestamps are {column.dtype}, expected local dates and times")
+        found = f"{column.iloc[0]} in the first row" if len(column) else str(column.dtype)
+        raise DataError(f"{path}: timestamps are numbers ({found}), expected {_A_TIME}")
+    written = column
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         column = column.dt.tz_localize(None)
     elif not pd.api.types.is_datetime64_dtype(column):
         # the clock time counts, whatever zone is written behind it
         column = column.astype(str).str.replace(r"\s*(Z|[+-]\d{2}:?\d{2})$", "", regex=True)
-        column = pd.to_datetime(column, errors="coerce", format="ISO8601")
+        text, column = column, pd.to_datetime(column, errors="coerce", format="ISO8601")
+        for american in ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p"):  # AM and PM tell whose month comes first
+            if column.isna().any():
+                column = column.fillna(pd.to_datetime(text, errors="coerce", format=american))
     bad = column.isna().to_numpy()
     if bad.any():
-        raise DataError(f"{path}, {_row(bad)}: the timestamp is no date and time such as 2024-03-01 07:45")
+        raise DataError(f"{path}, {_row(bad)}: timestamp {str(written[bad].iloc[0])!r:.60}, expected {_A_TIME}")
     return column
+
+
+_A_TIME: Final = "a local date and time such as 2024-03-01 07:45 or 3/1/2024 7:45:00 AM"
 
 
 def numbers(path: Path, name: str, column: pd.Series) -> pd.Series:

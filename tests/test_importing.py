@@ -1,5 +1,6 @@
 """Importing: tables of other devices become recordings, and whatever is odd about them is handled or named."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,38 @@ def test_a_file_without_persons_is_one_person_s(tmp_path: Path) -> None:
     assert list(people["person"]) == [recording.person for recording in iterator] == ["ann", "bob"]
 
 
+def test_american_times_are_read_where_am_or_pm_tells_them(tmp_path: Path) -> None:
+    """The form of Fitbit's raw exports: April 12, not December 4; noon and midnight are 12."""
+    written = ["4/12/2016 12:00:00 AM", "4/12/2016 12:01:00 PM", "4/12/2016 1:02 pm"]
+    table = GOOD.drop(columns="person").assign(timestamp=written)
+    recording = next(import_minutes(stored(table, tmp_path, "one.csv"))[0])
+    assert recording.date == date(2016, 4, 12)
+    assert np.flatnonzero(recording.observed[INDEX["heart_rate"]]).tolist() == [0, 12 * 60 + 1, 13 * 60 + 2]
+    path = stored(table.assign(timestamp=["4/12/2016 12:00:00"] * 3), tmp_path, "either.csv")
+    with pytest.raises(
+        DataError, match="row 1 below the header: timestamp '4/12/2016 12:00:00', expected a local date"
+    ):
+        import_minutes(path)
+
+
+def test_several_people_without_their_column_are_told_what_is_missing(tmp_path: Path) -> None:
+    two = pd.concat([GOOD, GOOD.assign(person="b", heart_rate=70.0)]).rename(columns={"person": "Id"})
+    path = stored(two, tmp_path, "two.csv")
+    with pytest.raises(DataError, match=r"two.csv: no column 'person', and two different rows .* --map Id=person"):
+        import_minutes(path)
+    assert list(import_minutes(path, {"Id": "person"})[1]["person"]) == ["a", "b"]
+    path = stored(two.rename(columns={"timestamp": "when"}), tmp_path, "times.csv")
+    with pytest.raises(DataError, match=r"'timestamp'; found Id, when, heart_rate; say .* --map COLUMN=timestamp"):
+        import_minutes(path)  # a column that is not in the file is not said to be
+
+
+def test_a_folder_that_is_there_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
+    with pytest.raises(DataError, match="out: exists and is not an empty folder"):
+        import_folder(tmp_path / "missing.csv", tmp_path / "out")
+
+
 # ------------------------------------------------------------------------------------------------ what is refused
 
 GOOD = minutes(3, heart_rate=[60.0, 61.0, 62.0])
@@ -204,8 +237,11 @@ REFUSED: dict[str, tuple[pd.DataFrame, str]] = {
     "no timestamp": (GOOD.drop(columns="timestamp"), r"no column 'timestamp'; found person"),
     "no signal": (GOOD.rename(columns={"heart_rate": "hr"}), r"no column is one of the 26 signals; found .*hr"),
     "null person": (GOOD.assign(person=pd.Series(["a", None, "a"])), r"row 2 below the header: no person"),
-    "bad time": (GOOD.assign(timestamp=["2024-05-06 00:00", "soon", ""]), r"row 2 below the header: the timestamp"),
-    "epoch": (GOOD.assign(timestamp=[1, 2, 3]), r"timestamps are int64, expected local dates"),
+    "bad time": (
+        GOOD.assign(timestamp=["2024-05-06 00:00", "soon", ""]),
+        r"row 2 below the header: timestamp 'soon', expected",
+    ),
+    "epoch": (GOOD.assign(timestamp=[1, 2, 3]), r"timestamps are numbers \(1 in the first row\), expected"),
     "off grid": (GOOD.assign(timestamp=clock(3) + pd.to_timedelta([0, 0, 5], "s")), r"row 3 .*00:02:05 is off the min"),
     "words": (GOOD.assign(heart_rate=["60", "fast", "61"]), r"column 'heart_rate', row 2 .*'fast', expected a number"),
     "two rows": (GOOD.assign(timestamp=clock(1)[0]), r"person 'a' has two different rows for 2024-05-06 00:00:00"),
