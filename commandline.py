@@ -1,20 +1,25 @@
 """The command line: what is typed becomes a job, and what the job says becomes words or JSON, bars and an exit code.
 
 A job is a frozen dataclass whose fields are its options; this file knows none of them. Exit codes: 0 done, 2 bad input
-(one line on standard error), 1 a fault of ours or a red verdict of `everywear audit`, 130 interrupted.
+(one line on standard error), 1 a fault of ours or a red verdict of `everywear audit`, 130 interrupted, 143 ended by
+SIGTERM.
 """
 
 import contextlib
 import dataclasses
 import difflib
+import fnmatch
 import io
 import json
 import math
 import os
 import re
+import signal
 import sys
+import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +33,10 @@ Jobs = dict[str, Callable[..., Any]]
 
 class UsageError(ValueError):
     """A command line that asks for something impossible: one line, exit code 2."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked this process to end (SIGTERM): as an interrupt, but for the exit code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +87,19 @@ def do_job(jobs: Jobs, description: str, arguments: list[str]) -> int:
         job = parse(jobs, description, arguments)
         if isinstance(job, int):
             return job
-        result = job.do()
+        with _terminable():
+            result = job.do()
         if job.json:
             sys.stdout.write(json.dumps(plain(result), allow_nan=False) + "\n")
         else:
             sys.stdout.write(job.words(result) + "\n")
         sys.stdout.flush()
         code = job.exit_code(result)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         goes_on = not isinstance(job, int) and job.goes_on
         what = "the same command goes on where it stopped" if goes_on else "nothing was finished"
         sys.stderr.write(f"\ninterrupted; {what}\n")
-        return 130
+        return 143 if isinstance(interrupt, Terminated) else 130
     except BrokenPipeError:
         _close_stdout()
         return 130
@@ -103,6 +113,28 @@ def do_job(jobs: Jobs, description: str, arguments: list[str]) -> int:
             _close_stdout()
         return 2
     return code
+
+
+MAP = tyro.conf.arg(aliases=("--map",))
+SIGNALS = tyro.conf.arg(aliases=("--signals",))
+"""Jobs that take columns by other names than ours take either word for it."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end a job as an interrupt does, so that it closes what it has open and says whether it goes on."""
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _open_stdout() -> None:
@@ -122,6 +154,9 @@ def _close_stdout() -> None:
 def parse(jobs: Jobs, description: str, arguments: list[str]) -> Job | int:
     """The job that a command line asks for, or the exit code where it asks for help or for something impossible."""
     said = io.StringIO()
+    if not arguments:
+        with contextlib.redirect_stdout(sys.stderr):
+            parse(jobs, description, ["--help"])
     slip = _slip(jobs, arguments)
     if slip:
         sys.stderr.write(f"everywear: {slip}\n")
@@ -139,18 +174,23 @@ def parse(jobs: Jobs, description: str, arguments: list[str]) -> Job | int:
         if end.code in (0, None):
             sys.stdout.flush()
             return 0
-        sys.stderr.write(f"everywear: {_one_line(said.getvalue())}; see everywear {arguments[0]} --help\n")
+        told = _plainly(_one_line(said.getvalue()), arguments)
+        sys.stderr.write(f"everywear: {told}; see everywear {arguments[0]} --help\n")
         return 2
 
 
 def _slip(jobs: Jobs, arguments: list[str]) -> str | None:
     """What is wrong with the names in a command line, with the one that was probably meant; None if nothing is."""
-    job, *rest = arguments or [""]
+    if not arguments:
+        return f"no job is named, expected one of {', '.join(jobs)}"
+    job, *rest = arguments
     if job.startswith("-"):
         return None
     if job not in jobs:
         return f"job {job!r} is unknown, expected one of {', '.join(jobs)}"
-    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(jobs[job])]  # type: ignore[arg-type]
+    fields = dataclasses.fields(jobs[job])  # type: ignore[arg-type]
+    options = [f"--{field.name.replace('_', '-')}" for field in fields]
+    options += [alias for field in fields for hint in _annotations(field.type) for alias in hint.aliases or ()]
     for word in rest:
         name = word.partition("=")[0].replace("_", "-")
         if (
@@ -164,15 +204,42 @@ def _slip(jobs: Jobs, arguments: list[str]) -> str | None:
     return None
 
 
+def _annotations(kind: Any) -> list[Any]:
+    """What an option's type says of its names."""
+    return [hint for hint in getattr(kind, "__metadata__", ()) if hasattr(hint, "aliases")]
+
+
 def _one_line(boxed: str) -> str:
-    """The first paragraph of an error that comes in a box."""
-    lines = [re.sub(r"[\u2500-\u257f]", " ", line).strip() for line in boxed.splitlines()]
+    """The first paragraph of an error that comes in a box, of lines or, where the terminal has none, of dashes."""
+    lines = [re.sub(r"[\u2500-\u257f]|-{3,}", " ", line).strip() for line in boxed.splitlines()]
     words: list[str] = []
     for line in lines[1:] if len(lines) > 1 else lines:
+        if not line and not words:
+            continue
         if not line:
             break
         words.append(line)
     return " ".join(" ".join(words).split())
+
+
+_EXPECTED = {
+    "invalid literal for int": "a whole number",
+    "could not convert string to float": "a number",
+    "Invalid isoformat string": "a date such as 2024-03-01",
+    "INT could be instantiated": "a whole number",
+    "FLOAT could be instantiated": "a number",
+}
+"""By what Python or tyro says of a value that is not of an option's type: what was expected."""
+
+
+def _plainly(said: str, arguments: list[str]) -> str:
+    """The same of a value that is not of its option's type, with option, value and what was expected."""
+    option = re.match(r"Error parsing (--[a-z-]+)", said)
+    expected = next((words for sign, words in _EXPECTED.items() if sign in said), None)
+    found = re.findall(r"'([^']*)'", said)
+    if option is None or expected is None or not found:
+        return said
+    return f"{option[1]} {found[-1]!r} is not {expected}"
 
 
 _REFUSALS = {
@@ -224,24 +291,81 @@ class Bar:
 
     def __init__(self, bar: "tqdm[Any]") -> None:
         self._bar = bar
+        self.waited = 0.0  # seconds left out of the rate
 
     def __call__(self, done: int, note: str = "") -> None:
         """``done`` of all, from the beginning."""
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)
 
+    def wait(self, seconds: float) -> None:
+        """Leave so much time out of the rate."""
+        self.waited += seconds
+        self._bar.start_t += seconds
+        self._bar.last_print_t += seconds
+
 
 @contextlib.contextmanager
 def progress_bar(unit: str, total: int) -> Iterator[Bar]:
     """A bar on standard error, of so many units."""
     with tqdm(total=total, desc=unit, file=sys.stderr, mininterval=0.5, dynamic_ncols=True) as bar:
-        yield Bar(bar)
+        shown = Bar(bar)
+        with compiling(shown.wait):
+            yield shown
+
+
+class _Compiling:
+    """Hears of Numba's compiling: says so once, and what each stretch of it took."""
+
+    def __init__(self, took: Callable[[float], None]) -> None:
+        self._took = took
+        self._depth = 0  # one function's compiling compiles those that it calls
+        self._began = 0.0
+        self._said = False
+
+    def notify(self, event: Any) -> None:
+        """What Numba calls."""
+        if event.is_start:
+            self._depth += 1
+            if self._depth > 1:
+                return
+            self._began = time.monotonic()
+            if not self._said:
+                self._said = True
+                tqdm.write("compiling the simulator, once per installation: a minute or so", file=sys.stderr)
+        else:
+            self._depth -= 1
+            if not self._depth:
+                self._took(time.monotonic() - self._began)
+
+
+@contextlib.contextmanager
+def compiling(took: Callable[[float], None]) -> Iterator[None]:
+    """Say on standard error when Numba compiles, which it does where nothing that it kept is found.
+
+    Args:
+        took: Told the seconds of each stretch of compiling.
+    """
+    if "numba" not in sys.modules:  # then nothing here is compiled
+        yield
+        return
+    from numba.core import event
+
+    class Listener(_Compiling, event.Listener):  # type: ignore[misc]
+        on_start = on_end = _Compiling.notify
+
+    with event.install_listener("numba:compile", Listener(took)):
+        yield
 
 
 @contextlib.contextmanager
 def stage_bars() -> Iterator[Any]:
     """A bar for each stage of a run."""
     bars: dict[str, Any] = {}
+
+    def wait(seconds: float) -> None:
+        if bars:
+            Bar(list(bars.values())[-1]).wait(seconds)
 
     def watch(stage: str, done: int, total: int, note: str = "") -> None:
         if stage not in bars:
@@ -251,7 +375,8 @@ def stage_bars() -> Iterator[Any]:
         Bar(bars[stage])(done, note)
 
     try:
-        yield watch
+        with compiling(wait):
+            yield watch
     finally:
         for bar in bars.values():
             bar.close()
@@ -290,6 +415,48 @@ def numbers_in(what: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise UsageError(f"{what} {text!r}: expected numbers, comma-separated") from error
+
+
+def output_folder(out: Path, job: str, ours: Collection[str], apart: Path | None = None) -> None:
+    """Refuse a folder for results that holds anything else, before any work is done.
+
+    Args:
+        out: The folder; need not exist.
+        job: What writes it.
+        ours: Names, or patterns such as "*.png", of the files that the job writes; hidden files are let be.
+        apart: A dataset folder that it must not lie in.
+
+    Raises:
+        UsageError: If it is a file, lies in the dataset, or holds a file or folder of another name.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file, expected a folder")
+    if apart is not None and out.resolve().is_relative_to(apart.resolve()):
+        raise UsageError(f"--out {out}: lies in the dataset, whose files are its own; choose a folder beside it")
+    names = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    for name in names:
+        if name[0] != "." and not any(fnmatch.fnmatchcase(name, pattern) for pattern in ours):
+            raise UsageError(
+                f"{out}: is not empty and no folder that everywear {job} wrote, since it holds {name}; "
+                "expected a new folder or one to go on with"
+            )
+
+
+def written_folder(folder: Path, holds: str, what: str) -> None:
+    """Refuse what is no folder of ours, before any work is done.
+
+    Args:
+        folder: As it was given.
+        holds: The file that tells such a folder.
+        what: What was expected, and which job writes it.
+
+    Raises:
+        UsageError: If there is no such folder, or the file is not in it.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder, expected {what}")
+    if not (folder / holds).is_file():
+        raise UsageError(f"{folder}: holds no {holds}, expected {what}")
 
 
 def pairs_in(text: str, what: str = "map", *, several: bool = False) -> dict[str, str] | None:

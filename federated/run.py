@@ -16,6 +16,7 @@ same model, ledgers and figures.
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -146,8 +147,9 @@ def begin(experiment: Experiment, folder: Path) -> Experiment:
         found = load(path)
         asked = replace(experiment.protection, noise_multiplier=found.protection.noise_multiplier)
         if found != replace(experiment, protection=asked):
+            field, there, here = _difference(found, replace(experiment, protection=asked))
             raise DataError(
-                f"{folder}: holds experiment {found.name!r} ({found.digest}), another than the one asked for"
+                f"{folder}: holds another run, whose {field} is {there}, not {here}; expected a new folder, or the same"
             )
         return found
     if folder.exists() and any(folder.iterdir()):
@@ -155,6 +157,16 @@ def begin(experiment: Experiment, folder: Path) -> Experiment:
     experiment = experiment.resolved()
     write_whole(path, experiment.to_json().encode())
     return experiment
+
+
+def _difference(found: Experiment, asked: Experiment) -> tuple[str, str, str]:
+    """The first field of two experiments that is not the same, and what it is in each, as JSON."""
+    one, other = json.loads(found.to_json()), json.loads(asked.to_json())
+    path = ""
+    while isinstance(one, dict) and isinstance(other, dict):
+        name = next(name for name in sorted({*one, *other}) if one.get(name) != other.get(name))
+        path, one, other = f"{path}.{name}".removeprefix("."), one.get(name), other.get(name)
+    return path, f"{json.dumps(one):.60}", f"{json.dumps(other):.60}"
 
 
 def outcome(folder: Path) -> Outcome:

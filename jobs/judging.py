@@ -5,14 +5,15 @@ import dataclasses
 import functools
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import Positional
 
 from commandline import (
+    MAP,
     Job,
     Result,
     UsageError,
@@ -21,9 +22,15 @@ from commandline import (
     in_words,
     names_in,
     numbers_in,
+    output_folder,
     pairs_in,
     progress_bar,
+    written_folder,
 )
+
+MODEL = ("model.json", "a model folder as everywear train writes one")
+RUN = ("experiment.json", "a run folder as everywear federate writes one")
+"""By kind of folder: the file that tells it, and its name in messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +90,14 @@ class Evaluate(Job):
             raise UsageError(f"task {labelled[0]!r} is not part of a run's report; leave --run out")
         if labelled and self.beside:
             raise UsageError(f"task {labelled[0]!r} is asked of one model at a time; leave --beside out")
-        if self.out is not None and self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"{self.out}: is a file, expected a folder")
-        if self.out is not None and self.out.resolve().is_relative_to(self.data.resolve()):
-            raise UsageError(
-                f"--out {self.out}: lies in the dataset, whose files are its own; choose a folder beside it"
-            )
+        if self.out is not None:
+            output_folder(self.out, "evaluate", ("scores.json", "scores.txt", "*.png"), apart=self.data)
+        for folder in (self.model, *self.beside):
+            written_folder(folder, *MODEL)
+        if self.run is not None and self.beside:
+            raise UsageError("--run has models of its own; leave --beside or --run out")
+        if self.run is not None:
+            written_folder(self.run, *RUN)
         loaded = self._models()
         model, normaliser = load_model(self.model)
         everybody = open_dataset(self.data)
@@ -205,8 +214,6 @@ class Evaluate(Job):
         """
         from model.training import load_model
 
-        if self.run is not None and self.beside:
-            raise UsageError("--run has models of its own; leave --beside or --run out")
         folders = by_name((self.model, *self.beside)) if self.run is None else self._of_run(self.run)
         loaded = {name: load_model(folder) for name, folder in folders.items()}
         lengths = {name: network.architecture.window_minutes for name, (network, _) in loaded.items()}
@@ -249,7 +256,8 @@ class Robustness(Job):
         severities: Comma-separated shares, in (0, 1], of the scenarios' episodes that happen.
         learn: Dataset folder that networks (saits, brits) learn from; without it, half of the people, or days, are.
         days_per_person: Days of each person, at most; people's first ones.
-        signals: Of a table, further columns as "column=signal", comma-separated.
+        signals: Of a table, columns that are called otherwise, as "column=signal", comma-separated; "person" and
+            "timestamp" can be named so, too: "Id=person,ActivityMinute=timestamp,HeartRate=heart_rate".
         classify: Of a dataset folder, comma-separated: sex, exercise. Two classifiers tell it from whole days, and then
             without each sensor and part of the day, and on each device that they never saw.
     """
@@ -264,7 +272,7 @@ class Robustness(Job):
     severities: str = "1"
     learn: Path | None = None
     days_per_person: int = 7
-    signals: str = ""
+    signals: Annotated[str, MAP] = ""
     classify: str = ""
 
     def do(self) -> Result:
@@ -282,8 +290,10 @@ class Robustness(Job):
         scenarios = names_in("scenario", self.scenarios, SCENARIOS)
         severities = numbers_in("severities", self.severities)
         at_least_one(days_per_person=self.days_per_person)
-        if self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"{self.out}: is a file, expected a folder")
+        ours = (f"{name}.{kind}" for name in ("robustness", "ablation") for kind in ("txt", "csv", "json", "png"))
+        output_folder(self.out, "robustness", ("records.jsonl", *ours), apart=self.data)
+        for folder in self.model:
+            written_folder(folder, *MODEL)
         if tasks and not (self.data / "dataset.json").is_file():
             raise UsageError(
                 f"--classify needs a dataset folder, whose people and diary hold the labels; found {self.data}"
@@ -432,6 +442,12 @@ def by_name(models: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names, models, strict=True))
 
 
+def _simulated_for(made_by: Mapping[str, Any]) -> str | None:
+    """The maker whose people are in a dataset, also where it was merged with others."""
+    within = (_simulated_for(part) for part in made_by.get("merged", ()))
+    return made_by.get("simulated_for") or next((maker for maker in within if maker is not None), None)
+
+
 def strangers(dataset: Any, model: Path) -> Any:
     """The people of a dataset whom the model was not trained on.
 
@@ -441,8 +457,8 @@ def strangers(dataset: Any, model: Path) -> Any:
     from model.training import describe_model
 
     origin = describe_model(model).made_by
-    if origin.experiment is not None and "simulated_for" in dataset.manifest.made_by:
-        maker = dataset.manifest.made_by["simulated_for"]
+    maker = _simulated_for(dataset.manifest.made_by)
+    if origin.experiment is not None and maker is not None:
         raise UsageError(f"{dataset.folder} holds the people of {maker}, on whom makers train; expected other people")
     trained_on = set(origin.people)
     marks = dataset.marks()

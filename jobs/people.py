@@ -8,11 +8,13 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import Positional
 
 from commandline import (
+    MAP,
+    SIGNALS,
     Job,
     Result,
     UsageError,
@@ -20,6 +22,7 @@ from commandline import (
     checked,
     known,
     names_in,
+    output_folder,
     pairs_in,
     plain,
     progress_bar,
@@ -83,7 +86,7 @@ class Simulate(Job):
             contextlib.redirect_stdout(sys.stderr),
         ):  # Ray tells of lost workers
             summary = simulate(cohort, self.out, shard=shard, shards=shards, engine=self._engine(), progress=bar)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started - bar.waited
         return {
             "people": summary.people,
             "person_days": summary.person_days,
@@ -107,23 +110,25 @@ class Simulate(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class Merge(Job):
-    """Merge dataset folders, such as the shards of one cohort, into one; nothing is read again.
+    """Merge dataset folders, such as the shards of one cohort, into one; nothing is read again, but with --rename.
 
     Example: everywear merge data/shard-1 data/shard-2 --out data/whole
 
     Attributes:
         folders: Finished dataset folders; of a sharded cohort, all its shards.
         out: Folder to write; must not exist yet.
+        rename: Put the folders' names before the ids of their people, which different seeds of a population share.
     """
 
     folders: Positional[tuple[Path, ...]]
     out: Path
+    rename: bool = False
 
     def do(self) -> Result:
         """Do the job."""
         from simulator.merging import merge_datasets
 
-        return dataclasses.asdict(merge_datasets(self.folders, self.out)) | {"path": str(self.out)}
+        return dataclasses.asdict(merge_datasets(self.folders, self.out, rename=self.rename)) | {"path": str(self.out)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +138,18 @@ class Import(Job):
     Example: everywear import fitabase.parquet --format fitabase --out data/fitabase
 
     Attributes:
-        source: Parquet or CSV file, one row a person and minute.
+        source: Parquet or CSV file, one row a person and minute: person, timestamp (local clock time, such as
+            2024-03-01 07:45 or 3/1/2024 7:45:00 AM) and signals. Without a column of persons a file is one person's.
         out: Folder to write; must not exist yet.
         format: minutes (columns named like the 26 signals), fitabase, e4 or welltory.
-        map: Further columns as "column=signal", comma-separated.
+        map: Columns that are called otherwise, as "column=signal", comma-separated; "person" and "timestamp" can be
+            named so, too: "Id=person,ActivityMinute=timestamp,HeartRate=heart_rate".
     """
 
     source: Positional[Path]
     out: Path
     format: str = "minutes"
-    map: str = ""
+    map: Annotated[str, SIGNALS] = ""
 
     def do(self) -> Result:
         """Do the job."""
@@ -183,13 +190,12 @@ class Realism(Job):
         from simulator.realism.judging import judge
         from simulator.realism.plots import draw
 
+        home = self.data.resolve()
+        out = self.out or home.with_name(f"{home.name}-realism")
+        output_folder(out, "realism", ("realism.json", "realism.txt", "against.txt", "*.png"), apart=home)
         dataset = open_dataset(self.data)
         real = None if self.against is None else open_dataset(self.against)
         others = [open_dataset(folder) for folder in self.beside]
-        home = self.data.resolve()
-        out = self.out or home.with_name(f"{home.name}-realism")
-        if out.resolve().is_relative_to(home):
-            raise UsageError(f"--out {out}: lies in the dataset, whose files are its own; choose a folder beside it")
         out.mkdir(parents=True, exist_ok=True)
         with progress_bar("person-days", len(dataset)) as bar:
             found = judge(dataset, self.norms, progress=bar, beside=others, remarks=self.remarks)
@@ -242,7 +248,7 @@ class Inject(Job):
     scenario: str = "natural"
     rate: float | None = None
     severity: float | None = None
-    signals: str = ""
+    signals: Annotated[str, MAP] = ""
     reasons: Path | None = None
     start: str | None = None
     step_minutes: int = 1

@@ -14,7 +14,9 @@ from commandline import (
     UsageError,
     at_least_one,
     stage_bars,
+    written_folder,
 )
+from jobs.judging import RUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,12 @@ class Budget(Job):
         """Do the job."""
         from privacy.plan import budget_table
 
+        if (self.epsilon is None) == (self.noise is None):
+            found = "neither" if self.noise is None else "both"
+            raise UsageError(
+                "budget needs one of --epsilon (what may be spent; the answer is the noise) and --noise (the answer "
+                f"is the epsilon), found {found}"
+            )
         return budget_table(
             people=self.people,
             rate=self.rate,
@@ -143,6 +151,7 @@ class Report(Job):
         """Do the job."""
         from federated.study.report import write_report
 
+        written_folder(self.run, *RUN)
         return {"path": str(write_report(self.run))}
 
     def words(self, result: Result) -> str:

@@ -15,8 +15,11 @@ from commandline import (
     UsageError,
     checked,
     known,
+    output_folder,
     progress_bar,
+    written_folder,
 )
+from jobs.judging import MODEL
 
 HELD_OUT_SHARE = 0.1  # of a dataset's people, kept by `train` for validation
 
@@ -161,6 +164,10 @@ class Train(Job):
             if not found:
                 raise UsageError(f"patch {self.patch!r} is not minutes x signals, such as 10x5")
             changes |= {"patch_minutes": int(found[1]), "patch_signals": int(found[2])}
+            try:
+                return dataclasses.replace(SIZES[self.size], **changes)
+            except ValueError as error:
+                raise UsageError(f"patch {self.patch!r}: {error}") from error
         return dataclasses.replace(SIZES[self.size], **changes)
 
     def _plan(self, shape: Any) -> Any:
@@ -209,8 +216,8 @@ class Export(Job):
         """Do the job."""
         from model.exporting import export
 
-        if self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"{self.out}: is a file, expected a folder")
+        output_folder(self.out, "export", ("*.onnx",), apart=None)
+        written_folder(self.model, *MODEL)
         return {"differences": export(self.model, self.out), "path": str(self.out)}
 
     def words(self, result: Result) -> str:
@@ -225,12 +232,7 @@ def _model_folder(out: Path) -> None:
     Raises:
         UsageError: If it is a file, or holds anything else.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: is a file, expected a new folder")
     if (out / "model.safetensors").exists():
         raise UsageError(f"{out}: holds a finished model; expected a new folder or an interrupted run's")
-    ours = ("checkpoint.safetensors", "model.json", "README.md")
-    foreign = sorted(path.name for path in out.glob("*") if path.name not in ours and path.name[0] != ".")
-    if foreign:
-        raise UsageError(f"{out}: holds {foreign[0]}; expected a new folder or an interrupted run's")
+    output_folder(out, "train", ("checkpoint.safetensors", "model.json", "README.md"))
     out.mkdir(parents=True, exist_ok=True)

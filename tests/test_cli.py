@@ -1,12 +1,15 @@
 """The front door: shapes that scripts rely on, and one clear line for every kind of bad input."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numba
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -217,12 +220,15 @@ def test_federate_and_report_on_a_finished_run(whole: Path, capsys: Said) -> Non
 
 
 BAD = {
-    "simulate --people x --days 1 --out OUT": "invalid literal for int",
+    "simulate --people x --days 1 --out OUT": "--people 'x' is not a whole number; see everywear simulate --help",
+    "simulate --people 1 --days 1 --out OUT --start 03/01/2024": "'03/01/2024' is not a date such as 2024-03-01",
+    "federate tiny --out OUT --workers two": "--workers 'two' is not a whole number",
+    "budget --people 9 --steps 5 --rate often": "--rate 'often' is not a number",
     "simulate --days 1 --out OUT": "--people",
     "simulate --people 1 --days 1 --out OUT --colour red": "--colour",
     "simulate --people 0 --days 1 --out OUT": "people 0 is below 1",
     "train PEOPLE --out OUT --patch wide": "patch 'wide' is not minutes x signals",
-    "train PEOPLE --out OUT --patch 7x1": "window of 300 minutes is no multiple of 7",
+    "train PEOPLE --out OUT --patch 7x1": "patch '7x1': window of 300 minutes is no multiple of 7",
     "train PEOPLE --out OUT --method dino --size lsm2-aim --masks random": "drop-ratio 0.5 is for method mae",
     "train PEOPLE --out OUT --masks none": "masks 'none' is unknown",
     "train PEOPLE --out OUT --plan grand": "plan 'grand' is unknown",
@@ -244,6 +250,9 @@ BAD = {
     "import MISSING --out OUT": "MISSING",
     "import MISSING --out OUT --format runes": "format 'runes' is unknown",
     "import MISSING --out OUT --map nothing": "map 'nothing' is not column=signal",
+    "import MISSING --out OUT --signals nothing": "map 'nothing' is not column=signal",
+    "inject MISSING.csv --out OUT --map=nothing": "signals 'nothing' is not column=signal",
+    "robustness MISSING --out OUT --map nothing": "signals 'nothing' is not column=signal",
     "import MISSING --out OUT --map hr=heart_rate,hr=steps": "column 'hr' stands twice",
     "import MISSING --out OUT --map a=steps,b=steps": "signal 'steps' stands twice",
     "inject": "inject needs a source",
@@ -285,16 +294,19 @@ BAD = {
     "budget --people 100 --rate 0.1 --steps 5 --noise 1 --delta 1e-300": "delta=1e-300",
     "budget --people 100 --rate 0.1 --steps 1000000000000000000 --noise 1": "steps=1000000000000000000",
     "budget --people 100 --rate 2 --steps 5 --noise 1": "sampling_rate=2",
-    "budget --people 100 --rate 0.1 --steps 5": "exactly one of epsilon and noise",
+    "budget --people 100 --rate 0.1 --steps 5": "needs one of --epsilon (what may be spent; the answer is the noise)",
+    "budget --people 100 --rate 0.1 --steps 5 --noise 1 --epsilon 1": "found both",
     "budget --people 100 --rate 0.1 --steps 5 --noise 1 --delta 0.5": "delta",
-    "report MISSING": "MISSING",
-    "report PEOPLE": "experiment.json",
+    "report MISSING": "MISSING: no such folder, expected a run folder as everywear federate writes one",
+    "report PEOPLE": "holds no experiment.json, expected a run folder",
+    "export MISSING --out OUT": "MISSING: no such folder, expected a model folder as everywear train writes one",
+    "robustness PEOPLE --out OUT --model PEOPLE": "holds no model.json, expected a model folder",
+    "robustness PEOPLE --out PEOPLE": "lies in the dataset",
     "dance": "dance",
     "simulate --persons 3 --days 1 --out OUT": "simulate has no --persons; see everywear simulate --help",
     "simulate --poeple 3 --days 1 --out OUT": "simulate has no --poeple; did you mean --people?",
     "simulte": "job 'simulte' is unknown",
     "train PEOPLE/dataset.json --out OUT": "is a file",
-    "": "simulate",
 }
 
 
@@ -319,6 +331,29 @@ def _named(word: str, names: dict[str, str]) -> str:
     for name, path in names.items():
         word = word.replace(name, path)
     return word
+
+
+def test_no_job_at_all_is_help_and_exit_code_2(capsys: Said) -> None:
+    assert everywear.main([]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "usage: everywear" in said.err
+    assert said.err.splitlines()[-1].startswith("everywear: no job is named, expected one of simulate, merge")
+
+
+@pytest.mark.parametrize("job", ["realism PEOPLE", "evaluate MODEL PEOPLE", "robustness PEOPLE", "export MODEL"])
+def test_results_do_not_go_where_other_things_lie(job: str, people: Path, tmp_path: Path, capsys: Said) -> None:
+    """Neither into a model nor beside anybody's own files, and nothing is done before."""
+    model, own = tmp_path / "model", tmp_path / "own"
+    for folder, name in ((model, "model.json"), (own, "thesis.txt")):
+        folder.mkdir()
+        (folder / name).touch()
+        words = [_named(word, {"PEOPLE": str(people), "MODEL": str(model)}) for word in job.split()]
+        assert everywear.main([*words, "--out", str(folder)]) == 2
+        said = capsys.readouterr().err
+        assert f"{folder}: is not empty and no folder that everywear {words[0]} wrote, since it holds {name}" in said
+        assert said.count("\n") == 1
+        assert [path.name for path in folder.iterdir()] == [name]
 
 
 IMPOSSIBLE: list[tuple[dict[str, object], str]] = [
@@ -379,12 +414,24 @@ def test_nobody_is_scored_whom_the_model_was_trained_on(people: Path, tmp_path: 
     assert "random imputation" in words.out or "was trained on everybody" in words.err
 
 
-def test_a_maker_s_own_people_are_refused(whole: Path, capsys: Said) -> None:
+def test_a_maker_s_own_people_are_refused(whole: Path, tmp_path: Path, capsys: Said) -> None:
     makers_people = next((whole / "vendors").iterdir()) / "data"
     assert everywear.main(["evaluate", str(whole / "model"), str(makers_people)]) == 2
     assert "on whom makers train" in capsys.readouterr().err
+    everybody, merged = [str(site / "data") for site in (whole / "vendors").iterdir()], tmp_path / "merged"
+    assert everywear.main(["merge", *everybody, "--out", str(merged)]) == 0
+    assert everywear.main(["evaluate", str(whole / "model"), str(merged)]) == 2
+    assert "on whom makers train" in capsys.readouterr().err
     assert everywear.main(["evaluate", str(whole / "model"), str(whole / "public" / "train")]) == 2
     assert "was trained on everybody" in capsys.readouterr().err
+
+
+def test_another_run_s_folder_tells_what_is_different(whole: Path, capsys: Said) -> None:
+    assert everywear.main(["federate", "tiny", "--out", str(whole), "--epsilon", "4"]) == 2
+    said = capsys.readouterr().err
+    assert f"{whole}: holds another run, whose protection.epsilon is {TINY.protection.epsilon}, not 4.0;" in said
+    assert everywear.main(["federate", "tiny", "--out", str(whole), "--seed", "7"]) == 2
+    assert "whose seed is 1, not 7;" in capsys.readouterr().err
 
 
 def test_rows_of_a_name_that_is_taken_and_of_an_unfinished_run_are_refused_before_scoring(
@@ -472,6 +519,34 @@ def test_an_interrupt_is_130_and_the_same_command_goes_on(people: Path, tmp_path
     assert everywear.main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 120
     assert everywear.main(command) == 2  # finished: nothing is overwritten
+
+
+def test_a_termination_is_143_and_the_same_command_goes_on(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    command = ["train", str(people), "--out", str(tmp_path / "model"), "--steps", "3", "--batch-windows", "2"]
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(commandline.Bar, "__call__", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert everywear.main(command) == 143
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted; the same command goes on where it stopped"
+    assert signal.getsignal(signal.SIGTERM) == before
+    monkeypatch.undo()
+    assert result(capsys, *command)["steps"] == 3
+
+
+def test_compiling_is_told_once_and_left_out_of_the_rate(capsys: Said) -> None:
+    with commandline.progress_bar("days", 2) as bar:
+        began = bar._bar.start_t
+        for step in (1, 2):
+            added = numba.njit(lambda number, step=step: number + step)
+            assert added(1) == 1 + step
+            bar(step)
+        waited = bar.waited
+        assert waited > 0
+        assert added(2) == 4  # compiled already
+        assert bar.waited == waited
+        assert bar._bar.start_t == pytest.approx(began + waited)
+    assert capsys.readouterr().err.count("compiling the simulator, once per installation") == 1
 
 
 def test_lost_workers_are_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:

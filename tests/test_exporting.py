@@ -85,6 +85,7 @@ def test_a_missing_library_is_named_in_one_line(
     library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
+    (tmp_path / "model.json").touch()
     assert everywear.main(["export", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
