@@ -4,11 +4,15 @@
 
     from model.foundation import FoundationModel
 
+    from simulator.dataset import open_dataset
+
     model = FoundationModel.load("models/first")
-    vectors = model.embed(days)
+    vectors = model.embed(open_dataset("data/others"))
 
 ``days`` are float32 [days, 26, minutes] in the units of ``simulator.signals``, minute 0 at midnight, NaN where nothing
-was measured; or recordings, such as a ``Dataset``. What lies under a gap of a recording changes nothing.
+was measured; or recordings: an opened dataset folder (``everywear simulate`` or ``import`` writes one), some of its
+people (``dataset.select(...)``), or a list of its days (``[dataset[0], dataset[7]]``), which come back in that order,
+that of ``dataset.index``. What lies under a gap of a recording changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
