@@ -525,7 +525,7 @@ REFUSED = {
     "OWN --out OUT --days-per-person 0": "days_per_person 0 is below 1",
     "OWN --out OUT --signals puls=heart_rate": "no column 'puls'",
     "OWN --out OUT --classify sex": "--classify needs a dataset folder",
-    "OWN --out OUT --model MISSING": "MISSING/model.json: no such file",
+    "OWN --out OUT --model MISSING": "MISSING: no such folder, expected a model folder",
     "OWN --out OWN": "is a file, expected a folder",
 }
 
