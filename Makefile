@@ -2,6 +2,8 @@
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
+# Processes that share the tests out, each of one thread.
+WORKERS ?= 2
 export MPLCONFIGDIR := $(abspath $(VENV))/matplotlib
 export FLWR_HOME := $(abspath $(VENV))/flower
 export FLWR_TELEMETRY_ENABLED := 0
@@ -17,7 +19,7 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
 slow: install
 	$(BIN)/python -m pytest -m slow

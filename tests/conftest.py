@@ -28,6 +28,14 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On several processes a file's tests stay together, for their fixtures; a group that a file names goes first."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 def wavy_days(n_people: int, days_each: int = 1, seed: int = 0) -> Days:
     """Normalised person-days with shared slow waves and gaps of all kinds; enough for a model to learn something."""
     rng = stream(seed, "wavy")
@@ -52,7 +60,7 @@ def days() -> Days:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the tiny preset; look, but do not touch."""
+    """A finished run of the tiny preset; look, but do not touch. Files that do are one group, so it is made once."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     run(TINY, folder, workers=1, watch=ignore)
     return folder

@@ -23,6 +23,7 @@ from simulator.engines import WorkerLostError
 from simulator.signals import NAMES
 from tests.test_layout import ROOT
 
+pytestmark = pytest.mark.xdist_group("tiny run")
 Said = pytest.CaptureFixture[str]
 
 

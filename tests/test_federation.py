@@ -43,6 +43,8 @@ from simulator.recording import DataError
 from tests.conftest import TINY, ignore, wavy_days
 from tests.strategies import seeds
 
+pytestmark = pytest.mark.xdist_group("tiny run")
+
 
 class KilledError(BaseException):
     """Stands for kill -9: passes every ``except Exception``; whatever was not on disk is gone."""
