@@ -18,6 +18,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -170,8 +172,8 @@ def _check_agreed(site: Site, normaliser: Normaliser) -> None:
 def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: int) -> Theta:
     """The model after this maker's local steps of a round, once its price is in the ledger.
 
-    The answer belongs to everything it was made of: data, incoming model, terms and round. Asked for the same again,
-    after a crash or a lost reply, the maker sends what it kept, and it costs nothing (rule R19).
+    The answer belongs to everything it was made of: data, incoming model, terms, round and, for release, code. Asked
+    for the same again, after a crash or a lost reply, the maker sends what it kept, and it costs nothing (rule R19).
 
     Args:
         site: The maker.
@@ -195,6 +197,7 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
     steps = range(round_number * rounds.steps, (round_number + 1) * rounds.steps)
     plan = experiment.plan(site.maker)
     terms = json.dumps(_terms(site, normaliser), sort_keys=True).encode()
+    code = revision() if experiment.protection.noise == "release" else b""  # a rehearsal repeats after any change
     held = (days.values.tobytes(), days.observed.tobytes(), "\n".join(days.person).encode())
     release = Release.of(
         plan,
@@ -202,7 +205,7 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
         run=experiment.digest,
         round=round_number,
         purpose="train",
-        content=private_digest(key, theta.tobytes(), terms, *held),
+        content=private_digest(key, theta.tobytes(), terms, code, *held),
     )
     if experiment.protection.noise != "off":
         site.ledger().charge(release)
@@ -214,6 +217,23 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
     answer = pack(model)
     write_whole(kept, save({"theta": torch.from_numpy(answer)}))
     return answer
+
+
+@cache
+def revision() -> bytes:
+    """A digest of the code that makes an answer: of the rooms `privacy` and `model`, of this file, and of libraries.
+
+    Other code makes another sum of the same people, and under the same noise the difference of both would give them
+    away. So after an upgrade an answer that was charged but never kept is another release (rules R6 and R19).
+    """
+    digest, here = hashlib.sha256(), Path(__file__)
+    for path in (
+        here,
+        *(path for room in ("privacy", "model") for path in sorted((here.parents[1] / room).glob("*.py"))),
+    ):
+        digest.update(path.read_bytes())
+    digest.update(" ".join(version(package) for package in ("torch", "numpy", "scipy", "cryptography")).encode())
+    return digest.digest()
 
 
 def private_steps(

@@ -35,8 +35,9 @@ from federated.maker import PeopleWindows, private_steps
 from model.autoencoder import MaskedAutoencoder
 from model.training import load_model
 from model.windows import Batch, Days
-from privacy.bounds import rate_interval, true_positive_limit
+from privacy.bounds import rate_interval
 from privacy.noise import KeyedStream, rehearsal_key
+from privacy.plan import attack_limit
 
 Floats = NDArray[np.float64]
 FALSE_POSITIVE_RATE = 1e-3
@@ -125,7 +126,7 @@ def attack_membership(
         if progress is not None:
             progress(shadow + 1, shadows)
     event = experiment.plan(maker).event()
-    limit_at_rate = true_positive_limit(event, FALSE_POSITIVE_RATE)
+    limit_at_rate = attack_limit(event, FALSE_POSITIVE_RATE)
     found = []
     is_odd = np.array([name in odd for name in names])
     for (name, values), (kind, some) in product(scores.items(), {"twins": ~is_odd, "canaries": is_odd}.items()):
@@ -139,7 +140,7 @@ def attack_membership(
                 true_positive_rate=rate,
                 interval=interval,
                 false_positive_rate=false,
-                limit=true_positive_limit(event, worst_false),
+                limit=attack_limit(event, worst_false),
                 limit_at_rate=limit_at_rate,
                 ceiling=-math.log(rate_interval(0, n_out, CONFIDENCE)[1]),
                 shadows=shadows,

@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -29,6 +30,8 @@ class Audit(Job):
         confidence: Of the lower bounds, one-sided.
         membership: Shadow trainings of the run's model on simulated twins, at least 8, from which an attack learns to
             tell who was in; 64 take minutes. 0 leaves this attack out.
+        card: Privacy card to check, such as models/theirs/privacy.json; the weights lie beside it.
+        issuer: Public key, in hexadecimal digits, that must have signed the card; by default the one it names.
     """
 
     run: Positional[Path | None] = None
@@ -37,9 +40,15 @@ class Audit(Job):
     canaries: int = 2000
     confidence: float = 0.99
     membership: int = 0
+    card: Path | None = None
+    issuer: str | None = None
 
     def do(self) -> Result:
         """Do the job."""
+        if self.card is not None:
+            return self._check_card(self.card)
+        if self.issuer is not None:
+            raise UsageError(f"issuer {self.issuer!r}: is of a card, expected --card")
         import torch
 
         from federated.auditing import audit_run, subject_of
@@ -85,10 +94,47 @@ class Audit(Job):
                 )
                 red |= attacked.red
                 result["membership"] = dataclasses.asdict(attacked)
+        if self.run is not None and self.canaries and (self.run / "model" / "privacy.json").exists():
+            self._issue_card(self.run, found, [check.name for check in checks if check.verdict == FAIL])
         return {**result, "verdict": "red" if red else "green"}
+
+    def _issue_card(self, run: Path, found: Any, red: list[str]) -> None:
+        """The run's card with what the audit found."""
+        from federated.run import issue_card
+        from federated.study.records import commit
+        from privacy.card import Audited
+
+        command = f"everywear audit {run} --epsilon {self.epsilon:g} --delta {self.delta:g} --canaries {self.canaries}"
+        issue_card(
+            run,
+            Audited(
+                claimed=found.claimed,
+                lower_bound=found.lower_bound,
+                ceiling=found.limit,
+                confidence=found.confidence,
+                red=tuple(red),
+                command=f"{command} --confidence {self.confidence:g} --seed {self.seed}",
+                commit=commit(),
+            ),
+        )
+
+    def _check_card(self, card: Path) -> Result:
+        """What a stranger can check of a card."""
+        from privacy.card import check
+
+        if self.run is not None:
+            raise UsageError(f"--card {card}: is checked alone, leave {self.run} out")
+        found = check(card, issuer=self.issuer)
+        verdict = "green" if all(finding.holds for finding in found) else "red"
+        return {"card": [dataclasses.asdict(finding) for finding in found], "verdict": verdict}
 
     def words(self, result: Result) -> str:
         """A table of checks, and what the attack proves."""
+        if "card" in result:
+            told = [
+                f"{'holds' if row['holds'] else 'NOT':<7}{row['what']:<48}{row['figure']}" for row in result["card"]
+            ]
+            return "\n".join([*told, "", f"{result['verdict']}"])
         lines = [f"{'rule':<5}{'check':<28}{'verdict':<9}{'figure':>10}  {'bound':>10}  what"]
         for check in result["checks"]:
             numbers = ["" if check[name] is None else f"{check[name]:.4g}" for name in ("figure", "bound")]

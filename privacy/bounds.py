@@ -1,4 +1,4 @@
-"""What an attack's success proves: lower bounds on epsilon, and the most that an accountant lets any attack reach.
+"""What an attack's success proves: lower bounds on epsilon.
 
 An audit ends in scores of people who were in and of people who were out. Two bounds turn them into an epsilon:
 
@@ -18,10 +18,8 @@ An audit ends in scores of people who were in and of people who were out. Two bo
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from dp_accounting.pld import PLDAccountant
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, log_ndtr, ndtr
@@ -29,7 +27,6 @@ from scipy.stats import beta, binom, nct, norm
 
 GUESS_SHARES = (0.05, 0.1, 0.2, 0.4, 1.0)  # of the canaries that are guessed at; fixed before anybody looks
 LARGEST_EPSILON = 1e5  # where a search ends
-SEARCHED_EPSILONS = np.concatenate([[0.0], np.geomspace(1e-3, 60.0, 120)])  # lines under a trade-off curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,23 +180,3 @@ def rate_interval(successes: int, trials: int, confidence: float) -> tuple[float
     low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
     high = float(beta.isf(tail, successes + 1, trials - successes)) if successes < trials else 1.0
     return low, high
-
-
-def true_positive_limit(event: Any, false_positive_rate: float) -> float:
-    """The most that any membership test may detect at a false positive rate, by the accountant.
-
-    Every pair (epsilon, delta(epsilon)) of the privacy loss distribution bounds the rate from above, in two ways [2];
-    the least of all pairs that are looked at is a bound, too, and too high rather than too low.
-
-    Args:
-        event: Everything that was released, as a ``dp_accounting.DpEvent``.
-        false_positive_rate: In (0, 1).
-    """
-    accountant = PLDAccountant(value_discretization_interval=1e-3).compose(event)
-    limit = 1.0
-    for epsilon in SEARCHED_EPSILONS:
-        delta = float(accountant.get_delta(float(epsilon)))
-        first = math.exp(float(epsilon)) * false_positive_rate + delta
-        second = 1 - math.exp(-float(epsilon)) * (1 - delta - false_positive_rate)
-        limit = min(limit, first, second)
-    return limit

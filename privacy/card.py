@@ -92,7 +92,7 @@ class Audited:
     Attributes:
         claimed: The epsilon that was put to the test.
         lower_bound: What the audit proves is spent at least.
-        ceiling: What it could have proved at most with so many canaries.
+        ceiling: What the bound tends to for a sound mechanism, with ever more canaries.
         confidence: Of the bound.
         red: Checks that failed.
         command: That repeats it.
@@ -269,7 +269,7 @@ def check(path: Path, weights: Path | None = None, issuer: str | None = None) ->
     else:
         audit = card.audit
         holds = audit.lower_bound <= audit.claimed and not audit.red
-        figure = f"at least {audit.lower_bound:.2f} of {audit.claimed:.2f} claimed (ceiling {audit.ceiling:.2f})"
+        figure = f"at least {audit.lower_bound:.2f} of {audit.claimed:.2f} claimed (sound: {audit.ceiling:.2f})"
         red = f"; red: {', '.join(audit.red)}" if audit.red else ""
         found.append(Finding(what="audit found nothing above the claim", holds=holds, figure=figure + red))
     return found
@@ -373,6 +373,6 @@ def _audit_words(audit: Audited | None) -> str:
     red = f" Checks that failed: {', '.join(audit.red)}." if audit.red else " All checks passed."
     return (
         f"At {audit.confidence:.0%} confidence, training as it is here spends at least {audit.lower_bound:.2f} of a "
-        f"claimed {audit.claimed:.2f}; so many canaries could have shown {audit.ceiling:.2f} at most.{red} "
+        f"claimed {audit.claimed:.2f}; for a sound mechanism that bound tends to {audit.ceiling:.2f}.{red} "
         f"`{audit.command}`, commit `{audit.commit}`."
     )

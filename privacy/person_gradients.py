@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from privacy.plan import PrivacyError
 
@@ -298,7 +298,7 @@ def _owns(layer: nn.Module) -> bool:
 
 
 def check_module(module: nn.Module) -> None:
-    """Refuses layers that mix people or whose person gradients are not known here.
+    """Refuses layers that mix or remember people, or whose person gradients are not known here.
 
     Raises:
         PrivacyError: The message names the layer.
@@ -306,6 +306,8 @@ def check_module(module: nn.Module) -> None:
     for name, layer in module.named_modules():
         if isinstance(layer, _BatchNorm):
             raise PrivacyError(f"layer {name!r} is a {type(layer).__name__}, which mixes people: use a LayerNorm")
+        if isinstance(layer, _NormBase) and layer.track_running_stats:
+            raise PrivacyError(f"layer {name!r} keeps running averages of people: give track_running_stats=False")
         if not _owns(layer):
             continue
         if type(layer) not in _KINDS:

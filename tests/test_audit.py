@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from dp_accounting import GaussianDpEvent
-from scipy.stats import norm
-from torch import Tensor, nn
+from torch import Tensor
 
 from privacy import plan as plan_module
 from privacy.audit import FAIL, PASS, SKIPPED, Toy, gray_box, toy_subject
@@ -19,7 +19,6 @@ from privacy.bounds import (
     gaussian_bound,
     gaussian_epsilon,
     rate_interval,
-    true_positive_limit,
 )
 from privacy.canaries import CanaryDesign, audit_canaries, expected_epsilon
 from privacy.plan import PrivacyError, PrivacyPlan
@@ -79,12 +78,6 @@ def test_the_counting_bound_falls_with_delta() -> None:
     assert values == sorted(values, reverse=True)
 
 
-@pytest.mark.parametrize("sigma", [0.7, 3.0])
-def test_no_test_detects_more_than_the_accountant_lets_it(sigma: float) -> None:
-    exact = float(norm.cdf(1 / sigma + norm.ppf(1e-3)))  # Neyman and Pearson's, of two normals
-    assert exact * 0.999 <= true_positive_limit(GaussianDpEvent(sigma), 1e-3) <= exact * 1.1
-
-
 def test_a_rate_s_interval_holds_the_rate() -> None:
     assert rate_interval(3, 100, 0.95) == pytest.approx((0.0062, 0.0852), abs=1e-3)
     assert rate_interval(0, 10, 0.95)[0] == 0.0
@@ -131,15 +124,16 @@ def test_the_gray_box_finds_a_sound_build_sound() -> None:
 
 
 def test_running_statistics_of_private_people_are_seen() -> None:
-    """`make_private` lets in a norm that mixes nobody in training, but keeps averages of what it saw."""
+    """What a module of somebody else's keeps of what it saw shows only afterwards."""
 
     class Averages(Toy):
         def __init__(self) -> None:
             super().__init__()
-            self.seen = nn.InstanceNorm1d(10, track_running_stats=True)
+            self.register_buffer("seen", torch.zeros(()))
 
         def forward(self, x: Tensor) -> Tensor:
-            return super().forward(self.seen(x.flatten(0, 1)).view_as(x))
+            self.seen += x.detach().mean()
+            return super().forward(x)
 
     (check,) = gray_box(replace(toy_subject(PLAN), module=Averages), names={"buffers"})
     assert (check.rule, check.verdict) == ("R12", FAIL)

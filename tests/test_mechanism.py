@@ -338,6 +338,7 @@ def richer_optimizer(module: nn.Module) -> torch.optim.Optimizer:
         ({"steps": range(0, 4, 2)}, "does not lie in"),
         ({"module": nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))}, "BatchNorm1d, which mixes people"),
         ({"module": nn.BatchNorm1d(2, affine=False)}, "mixes people"),
+        ({"module": nn.InstanceNorm1d(2, track_running_stats=True)}, "keeps running averages of people"),
         ({"module": WithParameter()}, "WithParameter owns parameters but has no person gradients"),
         ({"optimizer": other_optimizer}, r"embed\.weight is trainable but not in the optimiser"),
         ({"optimizer": richer_optimizer}, "1 parameters not in the module"),
