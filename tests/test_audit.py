@@ -132,7 +132,7 @@ def test_running_statistics_of_private_people_are_seen() -> None:
             self.register_buffer("seen", torch.zeros(()))
 
         def forward(self, x: Tensor) -> Tensor:
-            self.seen += x.detach().mean()
+            self.get_buffer("seen").add_(x.detach().mean())
             return super().forward(x)
 
     (check,) = gray_box(replace(toy_subject(PLAN), module=Averages), names={"buffers"})

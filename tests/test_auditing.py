@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import everywear
+import privacy.card
 from federated.auditing import audit_run, claimed, subject_of
 from federated.run import outcome
 from privacy.audit import FAIL, PASS, gray_box
@@ -94,3 +95,27 @@ def test_a_red_audit_ends_with_1(
     (run / "vendors" / "ember" / "ledger.jsonl").unlink()
     assert everywear.main(["audit", str(run), "--canaries", "0"]) == 1
     assert "R7   ledgers" in capsys.readouterr().out
+
+
+def test_an_audit_issues_the_card_anew_and_strangers_check_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("privacy.audit.CHECKS", {})
+    card = run / "model" / "privacy.json"
+    assert everywear.main(["audit", "--card", str(card), "--json"]) == 1
+    assert _broken(capsys) == ["noise is secret", "audited"]
+    assert everywear.main(["audit", str(run), "--canaries", "40", "--json"]) == 0
+    bound = json.loads(capsys.readouterr().out)["lower_bound"]
+    audited = privacy.card.read(card)[0].audit
+    assert audited is not None
+    assert audited.lower_bound == bound
+    assert everywear.main(["audit", "--card", str(card), "--json"]) == 1
+    assert _broken(capsys) == ["noise is secret"]  # it is a rehearsal
+    assert everywear.main(["audit", "--card", str(card), "--issuer", "ab" * 32]) == 1
+    assert "NOT    signed by its issuer" in capsys.readouterr().out
+    assert everywear.main(["audit", "--card", str(run / "experiment.json")]) == 2
+    assert everywear.main(["audit", str(run), "--issuer", "ab"]) == 2
+
+
+def _broken(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [row["what"] for row in json.loads(capsys.readouterr().out)["card"] if not row["holds"]]
