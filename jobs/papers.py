@@ -1,5 +1,6 @@
 """The job that re-makes the papers' tables: papers."""
 
+import math
 import os
 import sys
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ class Papers(Job):
         only: Comma-separated tables, such as "3a,gains", and whatever they need; all by default (--plan names them).
         page: Also write the page there, such as docs/papers.md, with its pictures beside it.
         workers: Processes; all cores by default.
+        minutes: Begin nothing after so many, and write the tables of what is done; 0: finish everything.
         plan: Print how large everything is and how long it may take, and do nothing.
     """
 
@@ -31,6 +33,7 @@ class Papers(Job):
     only: str = ""
     page: Path | None = None
     workers: int = 0
+    minutes: float = 0.0
     plan: bool = False
 
     def do(self) -> Result:
@@ -46,6 +49,8 @@ class Papers(Job):
         known("preset", self.preset, PRESETS)
         workers = self.workers or os.cpu_count() or 1
         at_least_one(workers=workers)
+        if not self.minutes >= 0:
+            raise UsageError(f"minutes {self.minutes} is below 0")
         wanted = names_in("table", self.only, TABLES) if self.only else list(TABLES)
         wanted = [table for table in TABLES if table in wanted]
         plan = PRESETS[self.preset]
@@ -65,7 +70,11 @@ class Papers(Job):
         )
         bench = Bench(plan=plan, seed=self.seed, folder=self.out)
         with progress_bar("CPU seconds", round(estimate)) as bar:
-            run(bench, work, records, workers, lambda done, total, note: bar(round(done), note))
+
+            def watch(done: float, total: float, note: str) -> None:
+                bar(round(done), note)
+
+            run(bench, work, records, workers, watch, self.minutes or math.inf)
         told = Told.of(self.preset, plan, self.seed, list(records))
         found = tables(told, wanted)
         write_tables(found, self.out / "tables")

@@ -217,6 +217,10 @@ def test_a_run_that_was_killed_goes_on_and_finds_the_same(tmp_path: Path) -> Non
         run(Bench(plan=TINY, seed=1, folder=folder), work, records, 1, lambda done, total, note: None)
         return records
 
+    for workers in (1, 2):
+        late = Records(tmp_path / "late.jsonl", TINY.digest(1), 1)
+        run(Bench(plan=TINY, seed=1, folder=tmp_path), work, late, workers, lambda *told: None, minutes=0.0)
+        assert not list(late)
     for left in (0, 3, 2):
         with pytest.raises(KeyboardInterrupt):
             go("killed", left)
@@ -236,15 +240,15 @@ def test_the_command_writes_tables_and_page(tmp_path: Path, capsys: pytest.Captu
     result = json.loads(capsys.readouterr().out)
     assert result["tables"] == ["6-cost", "8"]
     table = json.loads((out / "tables" / "8.json").read_text())
-    near = [cell["ratio"] for line in table["lines"] if line["metric"] == "gflops" for cell in line["cells"]]
+    near = [cell["ratio"] for line in table["lines"] for cell in line["cells"] if cell["column"] == "gflops"]
     assert near == pytest.approx([1] * 4, rel=0.05)
-    small = next(line for line in table["lines"] if (line["name"], line["metric"]) == ("small", "parameters"))
-    assert small["sentence"] == "Rounds to the paper's."
-    assert len(table["lines"]) == 8
-    assert "| base | 111 / 110 |" in page.read_text()
+    assert [line["name"] for line in table["lines"]] == ["tiny", "small", "base", "large"]
+    assert table["lines"][1]["sentence"] == "Parameters round to the paper's; gFLOPs within 0.4 %."
+    assert "| base | 111 / 110 | 16 / 15.9 |" in page.read_text()
     assert main([*command[:-1], "--seed", "2"]) == 2
     assert "another folder" in capsys.readouterr().err
     assert main(["papers", "--only", "99"]) == 2
+    assert main(["papers", "--minutes", "-1"]) == 2
 
 
 def test_tables_are_written_in_three_forms(tmp_path: Path) -> None:

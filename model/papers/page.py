@@ -22,6 +22,10 @@ SHOWN: Final = {
     "6": ("mse",),
     "7": ("mse",),
     "9": ("mse",),
+    "3bc": ("accuracy", "map"),
+    "14": ("accuracy", "map"),
+    "10": ("accuracy", "map"),
+    "11": ("accuracy", "map"),
     "lsm2": ("auroc", "f1", "map", "correlation"),
 }
 """Metrics of the page; the run's own tables have all."""

@@ -5,6 +5,7 @@
 Records are kept by whoever calls (``Book``): a room below may not know how a run is written down.
 """
 
+import math
 import multiprocessing
 import os
 import time
@@ -33,7 +34,7 @@ Watch = Callable[[float, float, str], object]
 """Told the estimated CPU seconds of what is done and of everything, and what was done last."""
 
 
-def run(bench: Bench, work: Sequence[Piece], book: Book, workers: int, watch: Watch) -> None:
+def run(bench: Bench, work: Sequence[Piece], book: Book, workers: int, watch: Watch, minutes: float = math.inf) -> None:
     """Do what is not recorded yet.
 
     Args:
@@ -42,6 +43,7 @@ def run(bench: Bench, work: Sequence[Piece], book: Book, workers: int, watch: Wa
         book: What is done, and where it is written down.
         workers: Processes; 1 works in this one.
         watch: Told after every piece.
+        minutes: After so many no piece is begun; those that are begun are finished.
 
     Raises:
         DataError: If a worker was lost, as for want of memory.
@@ -50,7 +52,8 @@ def run(bench: Bench, work: Sequence[Piece], book: Book, workers: int, watch: Wa
     total = seconds(work)
     done = total - seconds(left)
     watch(done, total, "")
-    for piece, content, wall in (_here if workers == 1 else _there)(left, bench, workers):
+    until = time.monotonic() + 60 * minutes
+    for piece, content, wall in (_here if workers == 1 else _there)(left, bench, workers, until):
         book.add(piece.kind, piece.key, content, wall)
         done += piece.cost
         watch(done, total, piece.name)
@@ -59,19 +62,23 @@ def run(bench: Bench, work: Sequence[Piece], book: Book, workers: int, watch: Wa
 Finished = tuple[Piece, dict[str, Any], float]
 
 
-def _here(left: Sequence[Piece], bench: Bench, workers: int) -> Iterator[Finished]:
+def _here(left: Sequence[Piece], bench: Bench, workers: int, until: float) -> Iterator[Finished]:
     """One after the other; what a piece needs stands before it."""
     for piece in left:
+        if time.monotonic() >= until:
+            return
         yield piece, *_timed(piece, bench)
 
 
-def _there(left: Sequence[Piece], bench: Bench, workers: int) -> Iterator[Finished]:
+def _there(left: Sequence[Piece], bench: Bench, workers: int, until: float) -> Iterator[Finished]:
     """On several processes; whoever is free takes the first piece that need not wait."""
     waiting = list(left)
     running: dict[Future[tuple[dict[str, Any], float]], Piece] = {}
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_alone) as pool:
         try:
             while waiting or running:
+                if time.monotonic() >= until:
+                    waiting.clear()
                 undone = {piece.name for piece in (*waiting, *running.values())}
                 for piece in [p for p in waiting if not undone.intersection(p.needs)][: workers - len(running)]:
                     running[pool.submit(_timed, piece, bench)] = piece

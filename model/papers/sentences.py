@@ -12,7 +12,7 @@ from importlib import resources
 from statistics import median
 from typing import Final
 
-from model.papers.tables import Cell, Line, Told, published
+from model.papers.tables import SCORES, Cell, Line, Told, published, shown
 
 NEAR: Final = 0.1  # of the paper's value, within which nothing needs a reason; judgement
 BASELINES: Final = {"4": "0.8", "5": "random", "6": "10x5", "7": "clustered"}
@@ -75,11 +75,9 @@ def _difference(table: str, line: Line, both: list[Cell], told: Told) -> str:
         return _against_baseline(table, line, both, told)
     if table in ("gains", "lsm2-margins"):
         return f"Saves {_percents([c.ours for c in both])}, the paper's {_percents([c.paper for c in both])}."
-    if table in ("8", "6-cost"):
-        if line.metric == "parameters" and all(round(cell.ours or 0) == cell.paper for cell in both):
-            return "Rounds to the paper's."
-        off = max(abs((cell.ratio or 1) - 1) for cell in both)
-        return f"Within {100 * off:.1f} % of the paper's."
+    if line.metric == SCORES:
+        scores = "; ".join(_score(cell) for cell in both)
+        return scores[0].upper() + scores[1:] + "."
     if table == "19":
         ours, paper = (100 * (value or 0) for value in (both[0].ours, both[0].paper))
         return f"{ours:.1f} % of what is logged here, {paper:.1f} % in the paper."
@@ -91,19 +89,30 @@ def _difference(table: str, line: Line, both: list[Cell], told: Told) -> str:
         if table == "3a" and ratios:
             said += f"; with filled minutes scored too, as the paper's text has it, {_span(ratios)} times"
         return said[0].upper() + said[1:] + "."
-    points = [100 * ((cell.ours or 0) - (cell.paper or 0)) for cell in both]
-    if line.metric in ("accuracy", "map", "f1", "auroc"):
-        where = "below" if median(points) < 0 else "above"
-        told_points = _range(sorted(abs(point) for point in points), 0)
-        tail = f"; the paper's value lies in our interval{_of(inside, len(both))}" if inside else ""
-        return f"{told_points} points {where} the paper's{tail}."
-    if line.metric in ("ari", "nmi"):
-        return f"{both[0].ours or 0:.3f} here, {both[0].paper or 0:.3f} in the paper."
-    return f"{_span([cell.ratio for cell in both])} times the paper's."
+    points = sorted(100 * ((cell.ours or 0) - (cell.paper or 0)) for cell in both)
+    low, high = (f"{points[i]:+.0f}" for i in (0, -1))
+    apart = low if low == high else f"{low} to {high}"
+    return f"{apart} points from the paper's, whose value lies in our interval in {inside} of {len(both)}."
 
 
-def _of(inside: int, of: int) -> str:
-    return "" if of == 1 else f" in {inside} of {of}"
+_POINTS: Final = ("accuracy", "map", "f1", "auroc")
+_WORDS: Final = {"map": "mAP", "f1": "F1", "auroc": "AUROC", "parameters_million": "parameters", "gflops": "gFLOPs"}
+
+
+def _score(cell: Cell) -> str:
+    """How one of several metrics differs."""
+    name = _WORDS.get(cell.column, cell.column.replace("_", " "))
+    ours, paper = cell.ours or 0.0, cell.paper or 0.0
+    if cell.column in _POINTS:
+        inside = " (the paper's within our interval)" if _within(cell) else ""
+        return f"{name} {100 * (ours - paper):+.0f} points{inside}"
+    if cell.column in ("ari", "nmi"):
+        return f"{name.upper()} {ours:.3f}, in the paper {paper:.3f}"
+    if cell.column == "parameters_million" and round(ours) == paper:
+        return "parameters round to the paper's"
+    if cell.column in ("parameters_million", "gflops"):
+        return f"{name} within {100 * abs(ours / paper - 1):.1f} %"
+    return f"{name} {ours / paper:.2g} times the paper's"
 
 
 def _against_baseline(table: str, line: Line, both: list[Cell], told: Told) -> str:
@@ -149,7 +158,15 @@ def _own(table: str, line: Line, mine: list[Cell], told: Told) -> str:
                 saved.append(1 - cell.ours / float(linear))
         return f"Not in the paper; saves {_percents(saved)} against linear interpolation here." if saved else ""
     if table == "gains":
-        return f"Saves {_percents([cell.ours for cell in mine])}."
+        theirs = [published().get((table, line.group, "lsm1", line.metric, cell.column)) for cell in mine]
+        paper = _percents([found[0] for found in theirs if found is not None])
+        return f"Saves {_percents([cell.ours for cell in mine])}" + (
+            "." if paper == "nothing" else f", the paper's LSM-1 {paper}."
+        )
+    if table == "robust" and line.name == "nothing":
+        places = {c.column: (table, line.group, line.name, line.metric, c.column) for c in mine}
+        before = {name: told.ours[place]["accuracy"] for name, place in places.items()}
+        return "Accuracy before: " + ", ".join(f"{shown(name)} {value:.2f}" for name, value in before.items()) + "."
     if table == "robust" and len(mine) == 2:
         aim, lsm1 = (next(c.ours or 0.0 for c in mine if c.column == name) for name in ("aim", "lsm1"))
         return f"AIM loses {100 * aim:.1f} points, LSM-1 {100 * lsm1:.1f}."
@@ -161,7 +178,7 @@ def _own(table: str, line: Line, mine: list[Cell], told: Told) -> str:
 
 
 def remarks() -> list[tuple[str, str, str, str]]:
-    """What was written by hand: table, pattern over "group/line", direction ("any" fits all), sentence."""
+    """What was written by hand: table, pattern over "group/line", direction ("any": compared at all), sentence."""
     text = resources.files("model.papers").joinpath("remarks.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     return [(row["table"], row["line"], row["when"], row["sentence"]) for row in rows]
@@ -170,7 +187,7 @@ def remarks() -> list[tuple[str, str, str, str]]:
 def remark(table: str, line: Line, where: str) -> str:
     """The first that fits; "" if none does."""
     for key, pattern, when, said in remarks():
-        fits = when == where or (when == "any" and where != "absent")
+        fits = when == where or (when == "any" and where not in ("absent", "new"))
         if key == table and fits and fnmatchcase(f"{line.group}/{line.name}", pattern):
             return said
     return ""

@@ -192,9 +192,11 @@ def tables(told: Told, wanted: Iterable[str] = TABLES) -> list[Table]:
     """Every table, ours beside the papers'."""
     from model.papers.sentences import NOTES, sentence
 
-    theirs = published()
-    ours = {**told.ours, **_derived(told)}
-    expected = [("3a", kind, "saits", "mse", "60") for kind in KINDS]  # may be absent, and then says why
+    theirs = {_one_line(place): value for place, value in published().items()}
+    ours = {_one_line(place): value for place, value in {**told.ours, **_derived(told)}.items()}
+    expected = [
+        ("3a", kind, "saits", "mse", "0" if kind == KINDS[0] else "60") for kind in KINDS
+    ]  # may be absent, and then says why
     found = []
     for key in wanted:
         lines = []
@@ -206,6 +208,15 @@ def tables(told: Told, wanted: Iterable[str] = TABLES) -> list[Table]:
             lines.append(Line(**_fields(bare) | {"sentence": sentence(key, bare, told)}))
         found.append(Table(key=key, title=TABLES[key], lines=tuple(lines), note=NOTES.get(key, "")))
     return found
+
+
+SCORES: Final = "scores"  # the metric of a line whose columns are metrics
+
+
+def _one_line(place: Place) -> Place:
+    """Several metrics of one answer stand side by side: on a line whose columns they are."""
+    table, group, line, metric, column = place
+    return (table, group, line, SCORES, column) if metric == column or table == "8" else place
 
 
 def _fields(line: Line) -> dict[str, Any]:
@@ -235,7 +246,7 @@ def _cell(place: Place, theirs: Mapping[Place, tuple[float, str]], ours: Mapping
     )
 
 
-SAVERS: Final = ("aim", "aim-papers", "aim-quarter", "lsm1")
+SAVERS: Final = ("aim", "aim-papers", "aim-quarter", "lsm1", "kernel", "saits", "routine", "truth")
 
 
 def _derived(told: Told) -> dict[Place, Mapping[str, Any]]:
@@ -290,7 +301,12 @@ def write_tables(found: Sequence[Table], folder: Path) -> None:
 
 
 def markdown(table: Table, metrics: Sequence[str] | None = None) -> str:
-    """As Markdown: a line each, "ours (low to high) | paper" by column, and the sentence."""
+    """As Markdown: a line each, "ours (low to high) | paper" by column, and the sentence.
+
+    Args:
+        table: The table.
+        metrics: Those that are shown; all by default.
+    """
     parts = [f"### {heading(table)}", ""]
     if table.note:
         parts += [table.note, ""]
@@ -298,10 +314,11 @@ def markdown(table: Table, metrics: Sequence[str] | None = None) -> str:
         parts.append("Not made yet; the same command goes on.")
     for lines in _alike(table, metrics):
         columns = list(dict.fromkeys(cell.column for line in lines for cell in line.cells))
+        if lines[0].metric == SCORES and metrics is not None:
+            columns = [column for column in columns if column in metrics]
+        what = lines[0].group.replace("_", " ") + ("" if lines[0].metric == SCORES else f", {lines[0].metric}")
         parts += [
-            f"| {lines[0].group.replace('_', ' ')}, {lines[0].metric} | "
-            + " | ".join(_header(column) for column in columns)
-            + " | difference |",
+            f"| {what} | " + " | ".join(_header(table.key, column) for column in columns) + " | difference |",
             "|---" * (len(columns) + 2) + "|",
         ]
         for line in lines:
@@ -318,7 +335,7 @@ def text(table: Table) -> str:
     for lines in _alike(table, None):
         parts += ["", f"{lines[0].group.replace('_', ' ')}, {lines[0].metric}: ours / paper"]
         for line in lines:
-            cells = "  ".join(f"{_header(cell.column)} {said(cell, line.metric)}" for cell in line.cells)
+            cells = "  ".join(f"{_header(table.key, cell.column)} {said(cell, line.metric)}" for cell in line.cells)
             parts += [f"  {shown(line.name):28} {cells}", f"      {line.sentence}"]
     return "\n".join(parts)
 
@@ -336,13 +353,16 @@ def _alike(table: Table, metrics: Sequence[str] | None) -> list[list[Line]]:
     """Lines by group and metric."""
     found: dict[tuple[str, str], list[Line]] = {}
     for line in table.lines:
-        if metrics is None or line.metric in metrics:
+        if metrics is None or line.metric in (*metrics, SCORES):
             found.setdefault((line.group, line.metric), []).append(line)
     return list(found.values())
 
 
-def _header(column: str) -> str:
-    return f"{column} min" if column in ("10", "20", "30", "60", "120") else column.replace("_", " ")
+def _header(key: str, column: str) -> str:
+    if column.isdigit():
+        return "80 %" if column == "0" else f"{column} {'of each' if key == '11' else 'min'}"
+    words = {"map": "mAP", "auroc": "AUROC", "f1": "F1", "ari": "ARI", "nmi": "NMI"}
+    return words.get(column) or shown(column)
 
 
 def shown(name: str) -> str:
@@ -371,6 +391,7 @@ def said(cell: Cell | None, metric: str) -> str:
     """Ours, its interval, and the paper's."""
     if cell is None:
         return ""
+    metric = cell.column if metric == SCORES else metric
     ours = "-" if cell.ours is None else number(cell.ours, metric)
     if cell.ours is not None and cell.interval is not None:
         ours += f" ({number(cell.interval[0], metric)} to {number(cell.interval[1], metric)})"
@@ -381,7 +402,7 @@ def number(value: float, metric: str) -> str:
     """A number as its metric is written."""
     if metric == "calinski_harabasz":
         return f"{value:.0f}"
-    if metric in ("parameters", "gflops"):
+    if metric in ("parameters_million", "gflops"):
         return f"{value:.3g}"
     return (
         f"{value:.3f}" if metric in ("ari", "nmi") or metric == "accuracy lost" or metric == "share" else f"{value:.2f}"
