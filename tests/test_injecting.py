@@ -175,11 +175,13 @@ def test_nights_off_are_nights_and_motion_is_where_the_steps_are() -> None:
     off = inject(data, "nights_off", severity=1.0, seed=2).mask["steps"]
     assert off[(days.hour >= 2) & (days.hour < 5)].mean() > 0.6
     assert off[(days.hour >= 13) & (days.hour < 17)].mean() < 0.3
-    lost = inject(data, "motion", severity=1.0, seed=4)  # one who wears it, and tight
     afternoon = days.hour == 15
-    assert lost.mask["rmssd"][afternoon].mean() > 0.8  # the five-minute window lags, and charges come first
-    assert lost.mask["heart_rate"][afternoon].mean() > 3 * lost.mask["heart_rate"][~afternoon].mean()
-    assert not lost.mask["steps"].any()
+    lost = [inject(data, "motion", severity=1.0, seed=seed).mask for seed in range(3, 8)]
+    shares = [mask["rmssd"][afternoon].mean() for mask in lost]
+    assert np.median(shares) > 0.8  # not all: the five-minute window lags, charges come first, and some wear it loosely
+    rate = np.mean([mask["heart_rate"] for mask in lost], axis=0)
+    assert rate[afternoon].mean() > 3 * rate[~afternoon].mean()
+    assert not any(mask["steps"].any() for mask in lost)
 
 
 def test_data_that_begin_later_in_the_day_miss_the_same_minutes_of_it() -> None:
