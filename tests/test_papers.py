@@ -20,7 +20,7 @@ from model.evaluation.imputers import LearnedWindows
 from model.evaluation.labels import Pool
 from model.papers.bench import Bench, take_rows, thin
 from model.papers.oracles import Routine, Truth, relived
-from model.papers.page import write_page
+from model.papers.page import limits, write_page
 from model.papers.pieces import OF_TABLE, pieces_of
 from model.papers.plan import PRESETS, TABLES, recipes
 from model.papers.run import run
@@ -121,8 +121,13 @@ def test_hand_written_sentences_stand_where_they_can_be_found() -> None:
 
 
 def test_a_learned_imputer_that_is_not_installed_has_a_line_that_says_so() -> None:
-    line = next(line for line in tables(told({}), ["3a"])[0].lines if line.name == "saits")
-    assert "PyPOTS is not installed" in line.sentence
+    for absent, said in (
+        ({"saits": "PyPOTS is not installed"}, "Not made: PyPOTS is not installed"),
+        ({}, "Not made yet"),
+    ):
+        made = replace(told({}), absent=absent)
+        line = next(line for line in tables(made, ["3a"])[0].lines if line.name == "saits")
+        assert line.sentence.startswith(said)
 
 
 def test_a_baseline_s_neighbours_are_told_by_their_distance_from_it() -> None:
@@ -263,6 +268,19 @@ def test_a_page_without_any_record_says_that_nothing_is_made(tmp_path: Path) -> 
     page = write_page(empty, tables(empty), tmp_path / "papers.md")
     assert "Not made" in page.read_text()
     assert not (tmp_path / "papers.png").exists()
+
+
+def test_limits_are_told_from_errors() -> None:
+    place = ("3a", "temporal_interpolation")
+    names = {"linear": 0.5, "kernel": 0.4, "aim-quarter": 0.4, "aim": 0.3, "lsm1": 0.33, "routine": 0.25, "truth": 0.2}
+    made = told({(*place, name, "mse", "60"): value for name, value in names.items()})
+    assert limits(made) == ""
+    made = replace(made, models={"aim": {"steps": 10}, "lsm1": {"steps": 40}})
+    said = limits(made)
+    assert "AIM saves 25 %" in said
+    assert "AIM takes 80 % of that" in said
+    assert "4.0 times" in said
+    assert "its error is AIM's +10 %" in said
 
 
 def pool(labels: list[str]) -> Pool:

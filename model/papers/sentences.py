@@ -67,7 +67,7 @@ def _within(cell: Cell) -> bool:
 
 def _absent(table: str, line: Line, told: Told) -> str:
     why = told.absent.get(line.name) or told.absent.get(line.group) or remark(table, line, "absent")
-    return f"Not made: {why}" if why else "Not made yet; the same command goes on."
+    return f"Not made: {why.rstrip(chr(46))}." if why else "Not made yet; the same command goes on."
 
 
 def _difference(table: str, line: Line, both: list[Cell], told: Told) -> str:
@@ -160,9 +160,9 @@ def _own(table: str, line: Line, mine: list[Cell], told: Told) -> str:
     if table == "gains":
         theirs = [published().get((table, line.group, "lsm1", line.metric, cell.column)) for cell in mine]
         paper = _percents([found[0] for found in theirs if found is not None])
-        return f"Saves {_percents([cell.ours for cell in mine])}" + (
-            "." if paper == "nothing" else f", the paper's LSM-1 {paper}."
-        )
+        said = f"Saves {_percents([cell.ours for cell in mine])}"
+        said += "." if paper == "nothing" else f", the paper's LSM-1 {paper}."
+        return said + (_reachable(line, mine, told) if line.name == "aim" else "")
     if table == "robust" and line.name == "nothing":
         places = {c.column: (table, line.group, line.name, line.metric, c.column) for c in mine}
         before = {name: told.ours[place]["accuracy"] for name, place in places.items()}
@@ -175,6 +175,21 @@ def _own(table: str, line: Line, mine: list[Cell], told: Told) -> str:
         if ours.get("gaps") and ours.get("cells"):
             return f"{(ours['gaps'] or 0) / (ours['cells'] or 1):.1f} times its error in as many random cells."
     return "Not in the paper."
+
+
+def _reachable(line: Line, mine: list[Cell], told: Told) -> str:
+    """What oracles would save."""
+    parts = []
+    for name, words in (("routine", "who knew the routine"), ("truth", "who knew the truth")):
+        saved = []
+        for cell in mine:
+            error = told.value("3a", line.group, name, line.metric, cell.column)
+            linear = told.value("3a", line.group, "linear", line.metric, cell.column)
+            if error is not None and linear:
+                saved.append(1 - error / linear)
+        if saved:
+            parts.append(f"{words} would save {_percents(saved)}")
+    return f" Those {', those '.join(parts)}." if parts else ""
 
 
 def remarks() -> list[tuple[str, str, str, str]]:
