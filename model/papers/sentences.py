@@ -23,6 +23,7 @@ NOTES: Final[Mapping[str, str]] = {
     "3a": "Errors in z units; cells are scored where something was observed and hidden, averaged over 26 signals. "
     "MAE stands in the run's own tables.",
     "gains": "1 less the error over that of linear interpolation; intervals over people, paired.",
+    "3bc": "Rare activities are weighted up to the paper's mix, and left out where fewer than two were logged.",
     "4": "An hour blanked; all models with the same steps. Held against ratio 0.8.",
     "5": "An hour blanked; all models with the same steps, 80 % hidden. Held against random masks.",
     "6": "An hour blanked; all models with the same steps. Held against 10x5.",
