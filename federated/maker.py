@@ -18,8 +18,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +32,7 @@ from model.autoencoder import MaskedAutoencoder
 from model.masking import draw_masks
 from model.training import read_safetensors, run_steps
 from model.windows import Batch, Days, Normaliser
-from privacy.ledger import Ledger, Release, private_digest
+from privacy.ledger import Ledger, Release, code_digest, private_digest
 from privacy.mechanism import make_private
 from privacy.noise import KeyedStream, load_or_create_key, rehearsal_key
 from privacy.plan import PrivacyError
@@ -45,6 +43,7 @@ from simulator.generating import Engine, simulate
 from simulator.randomness import stream_key
 
 AGREED: Final = "agreed.json"
+ROOMS: Final = tuple(Path(__file__).parents[1] / room for room in ("model", "federated", "simulator"))
 MICRO_BATCH_PEOPLE: Final = 64  # people per forward pass: bounds memory, changes nothing else
 
 
@@ -197,7 +196,9 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
     steps = range(round_number * rounds.steps, (round_number + 1) * rounds.steps)
     plan = experiment.plan(site.maker)
     terms = json.dumps(_terms(site, normaliser), sort_keys=True).encode()
-    code = revision() if experiment.protection.noise == "release" else b""  # a rehearsal repeats after any change
+    code = (
+        code_digest(*ROOMS) if experiment.protection.noise == "release" else b""
+    )  # a rehearsal repeats after any change
     held = (days.values.tobytes(), days.observed.tobytes(), "\n".join(days.person).encode())
     release = Release.of(
         plan,
@@ -217,23 +218,6 @@ def train_round(site: Site, theta: Theta, normaliser: Normaliser, round_number: 
     answer = pack(model)
     write_whole(kept, save({"theta": torch.from_numpy(answer)}))
     return answer
-
-
-@cache
-def revision() -> bytes:
-    """A digest of the code that makes an answer: of the rooms `privacy` and `model`, of this file, and of libraries.
-
-    Other code makes another sum of the same people, and under the same noise the difference of both would give them
-    away. So after an upgrade an answer that was charged but never kept is another release (rules R6 and R19).
-    """
-    digest, here = hashlib.sha256(), Path(__file__)
-    for path in (
-        here,
-        *(path for room in ("privacy", "model") for path in sorted((here.parents[1] / room).glob("*.py"))),
-    ):
-        digest.update(path.read_bytes())
-    digest.update(" ".join(version(package) for package in ("torch", "numpy", "scipy", "cryptography")).encode())
-    return digest.digest()
 
 
 def private_steps(

@@ -396,10 +396,15 @@ def _spent(experiment: Experiment, sites: list[Site]) -> dict[str, Any]:
         "noise": experiment.protection.noise,
         "epsilon": {name: ledger.epsilon() for name, ledger in ledgers.items()},
         "second_accountant": {name: ledger.epsilon("prv") for name, ledger in ledgers.items()},
-        "federation": federation_epsilon(list(ledgers.values()), shared_people=makers_of_one_person(sites)),
+        "federation": federation_epsilon(list(ledgers.values()), shared_people=_shared_people(experiment, sites)),
         "delta": experiment.protection.delta,
         "releases": {name: len(ledger.entries) for name, ledger in ledgers.items()},
     }
+
+
+def _shared_people(experiment: Experiment, sites: list[Site]) -> int:
+    """At how many makers a person may be: one, by agreement; a rehearsal, whose people are public, looks (rule R18)."""
+    return makers_of_one_person(sites) if experiment.protection.noise == "rehearsal" else 1
 
 
 def issue_card(folder: Path, audit: Audited | None = None) -> Path:
@@ -420,15 +425,15 @@ def issue_card(folder: Path, audit: Audited | None = None) -> Path:
     if not weights.exists():
         raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
     sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
-    ledgers = [site.ledger() for site in sites]
+    ledgers, shared = [site.ledger() for site in sites], _shared_people(experiment, sites)
     card = PrivacyCard(
         model=hashlib.sha256(weights.read_bytes()).hexdigest(),
         experiment=experiment.digest,
         noise=experiment.protection.noise,
         trust="maker",
         makers=tuple(facts(experiment.plan(site.maker), ledger) for site, ledger in zip(sites, ledgers, strict=True)),
-        federation=federation_epsilon(ledgers),
-        shared_people=1,
+        federation=federation_epsilon(ledgers, shared_people=shared),
+        shared_people=shared,
         delta=experiment.protection.delta,
         audit=audit,
     )

@@ -52,6 +52,7 @@ class Audit(Job):
         import torch
 
         from federated.auditing import audit_run, subject_of
+        from federated.experiment import load
         from federated.membership import attack_membership
         from privacy.audit import FAIL, gray_box, toy_subject
         from privacy.canaries import CanaryDesign, audit_canaries
@@ -62,7 +63,11 @@ class Audit(Job):
             raise UsageError(f"membership {self.membership}: expected at least 8 shadow trainings, of a run")
         torch.set_num_threads(1)  # small tensors; threads would only wait for each other
         design = CanaryDesign(
-            epsilon=self.epsilon, delta=self.delta, canaries=self.canaries or 4, confidence=self.confidence
+            epsilon=self.epsilon,
+            delta=self.delta,
+            canaries=self.canaries or 4,
+            confidence=self.confidence,
+            arithmetic="float" if self.run is None else load(self.run / "experiment.json").protection.arithmetic,
         )
         started = time.monotonic()
         checks = [] if self.run is None else audit_run(self.run)

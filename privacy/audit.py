@@ -392,7 +392,8 @@ def _clip_constant(bench: _Bench) -> Finding:
         if any(item is None for item in seen.items.values()):
             continue
         worst = max([worst, *(abs(float(update.norm()) / clip - 1) for update in seen.updates)])
-    return (worst, 1e-4, "distance of a loud person's share from the plan's norm")
+    room = mechanism.room_to_round(int(bench.free().sum())) if bench.plan.arithmetic == "grid" else 1.0
+    return (worst, 1e-4 + (1 - room), "distance of a loud person's share from the plan's norm")
 
 
 def _schema(bench: _Bench) -> Finding:
@@ -410,6 +411,9 @@ def _precision(bench: _Bench) -> Finding:
         return (None, 0.0, "the plan has no noise")
     plan = bench.certain(noise_multiplier=1.0, clip_norm=1.0)
     noise = bench.send([], plan, module=bench.subject.module().double()).update[bench.free()]
+    if plan.arithmetic == "grid":
+        steps = noise * plan.divisor * mechanism.GRID / plan.clip_norm
+        return (float((steps - steps.round()).abs().max()), 1e-3, "distance of noise from whole steps of the grid")
     single = float((noise.float().double() == noise).double().mean())
     return (single, 0.01, "share of noise values that a float32 holds exactly")
 

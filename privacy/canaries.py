@@ -65,7 +65,8 @@ class CanaryDesign:
         sampling_rate: Probability with which an included canary joins a step.
         steps: Steps of each of the two releases, even.
         clip_norm: Bound on a person.
-        confidence: One-sided, of both bounds.
+        confidence: One-sided, of both bounds together.
+        arithmetic: "float" or "grid", as in a plan.
     """
 
     epsilon: float = 4.0
@@ -76,6 +77,7 @@ class CanaryDesign:
     steps: int = 8
     clip_norm: float = 0.5
     confidence: float = 0.99
+    arithmetic: str = "float"
 
     def __post_init__(self) -> None:
         if self.dimensions % 2 or self.steps % 2:
@@ -93,6 +95,7 @@ class CanaryDesign:
             "nominal_people": self.canaries,
             "windows_per_person": WINDOWS,
             "delta": self.delta,
+            "arithmetic": self.arithmetic,
         }
         both = PrivacyPlan.calibrated(epsilon=self.epsilon, steps=RELEASES * self.steps, **facts)
         return PrivacyPlan(
@@ -112,7 +115,7 @@ class CanaryAudit:
         limit: What the Gaussian bound tends to for the mechanism that is claimed, with ever more canaries.
         canaries: People with coins.
         included: Of them.
-        confidence: Of either bound.
+        confidence: Of both bounds together.
         seed: Of coins, directions and noise.
         seconds: How long it took.
     """
@@ -211,14 +214,13 @@ def audit_canaries(
                 progress((number + 1) * plan.steps, RELEASES * plan.steps)
         claimed = ledger.epsilon()
     scores *= plan.divisor / plan.clip_norm
+    each = (1 + design.confidence) / 2  # of two bounds, either may err
     tossed, never = scores[: design.canaries], scores[design.canaries :]  # a direction nobody has is somebody out
     return CanaryAudit(
         claimed=claimed,
         delta=plan.delta,
-        gaussian=gaussian_bound(
-            tossed[included], np.concatenate([tossed[~included], never]), plan.delta, design.confidence
-        ),
-        counting=counting_bound(tossed, included, plan.delta, design.confidence),
+        gaussian=gaussian_bound(tossed[included], np.concatenate([tossed[~included], never]), plan.delta, each),
+        counting=counting_bound(tossed, included, plan.delta, each),
         limit=expected_epsilon(plan),
         canaries=design.canaries,
         included=int(included.sum()),

@@ -91,7 +91,7 @@ class Audited:
 
     Attributes:
         claimed: The epsilon that was put to the test.
-        lower_bound: What the audit proves is spent at least.
+        lower_bound: The larger of the audit's two figures; the Gaussian one is an estimate of a bound (`canaries`).
         ceiling: What the bound tends to for a sound mechanism, with ever more canaries.
         confidence: Of the bound.
         red: Checks that failed.
@@ -372,7 +372,8 @@ def _audit_words(audit: Audited | None) -> str:
         return "None was run. `everywear audit RUN` runs one and issues this card anew."
     red = f" Checks that failed: {', '.join(audit.red)}." if audit.red else " All checks passed."
     return (
-        f"At {audit.confidence:.0%} confidence, training as it is here spends at least {audit.lower_bound:.2f} of a "
-        f"claimed {audit.claimed:.2f}; for a sound mechanism that bound tends to {audit.ceiling:.2f}.{red} "
-        f"`{audit.command}`, commit `{audit.commit}`."
+        "Canary people went through the same private path under a plan of their own. What an attacker who knows them "
+        f"could tell amounts to an epsilon of {audit.lower_bound:.2f} or more, at {audit.confidence:.0%} confidence, "
+        f"of {audit.claimed:.2f} claimed; for a sound mechanism it tends to {audit.ceiling:.2f}. It is an estimate, "
+        f"since scores are taken as normal.{red} `{audit.command}`, commit `{audit.commit}`."
     )

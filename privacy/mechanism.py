@@ -210,7 +210,13 @@ class PrivateOptimizer(Optimizer):
         self._awaited: int | None = None
         self._on_grid = plan.arithmetic == "grid"
         self._unit = plan.clip_norm / GRID if self._on_grid else 1.0  # of the sums
-        self._clip_norm = plan.clip_norm * (self._room_to_round() if self._on_grid else 1.0)
+        numbers = sum(p.numel() for p in self._parameters.values())
+        if self._on_grid and (room_to_round(numbers) < 0.5 or plan.noise_multiplier > GRID_NOISE):
+            raise PrivacyError(
+                f"{numbers} numbers and noise_multiplier={plan.noise_multiplier:g} are too much for the grid, "
+                f"whose {GRID} steps a clip norm hold {GRID**2} numbers and a noise multiplier of {GRID_NOISE:g}"
+            )
+        self._clip_norm = plan.clip_norm * (room_to_round(numbers) if self._on_grid else 1.0)
         self._gradients = PersonGradients(module, mode)
 
     def expect(self, people: int) -> None:
@@ -288,17 +294,6 @@ class PrivateOptimizer(Optimizer):
             draws = scale * torch.from_numpy(stream.normal(parameter.numel()))
         return draws.view(parameter.shape).to(parameter.device)
 
-    def _room_to_round(self) -> float:
-        """The share of the clip norm to which people are clipped on the grid, so that rounding stays within it."""
-        numbers = sum(p.numel() for p in self._parameters.values())
-        share = 1 - math.sqrt(numbers) / (2 * GRID) - GRID_SLACK
-        if share < 0.5 or self._plan.noise_multiplier > GRID_NOISE:
-            raise PrivacyError(
-                f"{numbers} numbers and noise_multiplier={self._plan.noise_multiplier:g} are too much for the grid, "
-                f"whose {GRID} steps a clip norm hold {GRID**2} numbers and a noise multiplier of {GRID_NOISE:g}"
-            )
-        return share
-
     def _person_gradients(self, name: str, parameter: nn.Parameter) -> PersonGradient:
         """One parameter's gradients, [people, *shape], zero where frozen."""
         gradient = self._gradients.of(parameter)
@@ -362,6 +357,11 @@ class PrivateOptimizer(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the wrapped optimiser's state."""
         self._wrapped.load_state_dict(state_dict)
+
+
+def room_to_round(numbers: int) -> float:
+    """The share of the clip norm to which people are clipped on the grid, so that rounding so many stays within it."""
+    return 1 - math.sqrt(numbers) / (2 * GRID) - GRID_SLACK
 
 
 def clip_scales(gradients: Iterable[PersonGradient], clip_norm: float) -> Tensor:

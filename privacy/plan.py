@@ -13,10 +13,10 @@ person who joins may then push another one out, which moves the sum by up to ``2
 at least ``most_people`` of the other ``nominal_people - 1`` join. If they do not, which is no worse if it is known, the
 person is a Poisson-subsampled Gaussian as before. If they do, the batch with the person is, with probability
 ``q most_people / (m + 1)`` for ``m`` others who joined, one without in which a random member was replaced; that is a
-Gaussian of sensitivity 2 subsampled at no more than ``q most_people / (most_people + 1)``, counted as a replacement,
-which is a little more. The distribution composed is this mixture. It holds for any number of people up to
-``nominal_people``, because ``p`` grows with people and the second part dominates the first. That of dp_accounting's
-`TruncatedSubsampledGaussianDpEvent` [5], which is the event, holds for exactly ``nominal_people`` and is never higher.
+Gaussian of sensitivity 2 subsampled at less than ``q``. It is counted as a replacement at ``q``, which dominates the
+first part: twice the distance, and both directions at once. The distribution composed is this mixture. It holds for any
+number of people up to ``nominal_people``, because ``p`` grows with people and the second part dominates. That of
+dp_accounting's `TruncatedSubsampledGaussianDpEvent` [5], which is the event, holds for exactly ``nominal_people``.
 
 Three accountants: "pld" [2] is the truth that ledgers and budgets use: it rounds privacy loss up, so its epsilon is
 never below the true one. "prv" [3] is an independent implementation by others (its central estimate, not a bound).
@@ -378,12 +378,12 @@ def _step_pld(row: Row, cell: float) -> Any:
 
 
 def _truncated(row: Row) -> tuple[float, float]:
-    """The probability that a person who joins meets a full step, at most, and the rate of being let in then."""
+    """The probability that a person who joins meets a full step, at most, and the rate that is counted then."""
     if len(row) == 2:
         return 0.0, 0.0
     rate, _, people, most = row
     chance = float(binom.sf(most - 1, people - 1, rate)) if most < people else 0.0
-    return min(1.0, chance * (1 + TAIL_MARGIN)), rate * most / (most + 1)
+    return min(1.0, chance * (1 + TAIL_MARGIN)), rate  # rate * most / (most + 1) would not dominate the plain part
 
 
 def _rdp_epsilon(rows: Rows, delta: float) -> float:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from privacy import mechanism
-from privacy.ledger import Ledger, Release, private_digest
+from privacy.ledger import Ledger, Release, code_digest, private_digest
 from privacy.noise import KeyedStream
 from privacy.plan import PrivacyError, PrivacyPlan
 
@@ -44,6 +44,7 @@ def private_probe(
     embeddings: Mapping[str, Tensor],
     labels: Mapping[str, Tensor],
     *,
+    width: int,
     classes: int,
     plan: PrivacyPlan,
     ledger: Ledger,
@@ -59,6 +60,7 @@ def private_probe(
     Args:
         embeddings: By person, [windows, width]; from a public model, or from one that the same ledger paid for.
         labels: By person, a class for each window, [windows] int64.
+        width: Of the embeddings, a public constant.
         classes: How many there are, a public constant.
         plan: The probe's own plan; all its steps are taken.
         ledger: The vendor's, for life.
@@ -74,9 +76,8 @@ def private_probe(
     people = sorted(embeddings)
     if set(people) != set(labels):
         raise PrivacyError(f"{len(set(people) ^ set(labels))} people have embeddings or labels, but not both")
-    widths = {embeddings[person].shape[1:] for person in people}
-    if len(widths) > 1 or any(len(embeddings[person]) != len(labels[person]) for person in people):
-        raise PrivacyError("embeddings are of different widths, or a person has more or fewer of them than labels")
+    if any(embeddings[person].shape != (len(labels[person]), width) for person in people):
+        raise PrivacyError(f"embeddings are not of {width=}, or a person has more or fewer of them than labels")
     if any(len(labels[p]) and not 0 <= int(labels[p].min()) <= int(labels[p].max()) < classes for p in people):
         raise PrivacyError(f"a label is not one of {classes} classes")
     parts = [part for p in people for part in (p.encode(), _bytes(embeddings[p]), _bytes(labels[p]))]
@@ -87,11 +88,13 @@ def private_probe(
         round=0,
         purpose=f"probe {task}",
         content=private_digest(
-            key, repr((classes, plan, [learning_rate(s) for s in range(plan.steps)])).encode(), *parts
+            key,
+            code_digest(),
+            repr((width, classes, plan, [learning_rate(s) for s in range(plan.steps)])).encode(),
+            *parts,
         ),
     )
     ledger.charge(release)
-    (width,) = widths.pop() if widths else (1,)
     probe = Probe(width, classes)
 
     def draw(person: str, step: int, stream: KeyedStream) -> tuple[Tensor, Tensor] | None:

@@ -26,6 +26,7 @@ from privacy.plan import PrivacyError
 Counts = dict[tuple[int, ...], NDArray[Any]]
 """Each table by its attributes' places: an array with an axis for each of them."""
 ROUNDS = 200  # of making tables agree; they change by less than 1e-9 of the people long before
+DRAWN = 1.001  # times the charged deviation is drawn: a discrete Gaussian's tail is a hair heavier than a Gaussian's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +108,10 @@ def noise_multiplier(rho: float) -> float:
     """Noise deviation over sensitivity that spends ``rho`` of zero-concentrated differential privacy.
 
     Raises:
-        PrivacyError: If ``rho`` is not in (0, 100]: beyond that nothing is protected.
+        PrivacyError: If ``rho`` is not in (0, 1]: beyond, a discrete Gaussian is no longer a Gaussian to the ledger.
     """
-    if not 0 < rho <= 100:
-        raise PrivacyError(f"{rho=} is not in (0, 100]")
+    if not 0 < rho <= 1:
+        raise PrivacyError(f"{rho=} is not in (0, 1]")
     return 1 / math.sqrt(2 * rho)
 
 
@@ -125,7 +126,7 @@ def noised(counts: NDArray[np.int64], design: TableDesign, rho: float) -> NDArra
     import opendp.prelude as dp  # here, since it takes a second to load
 
     dp.enable_features("contrib")
-    deviation = math.nextafter(design.sensitivity * noise_multiplier(rho) * (1 + 1e-12), math.inf)
+    deviation = math.nextafter(design.sensitivity * noise_multiplier(rho) * DRAWN, math.inf)
     space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
     mechanism = space >> dp.m.then_gaussian(scale=deviation)
     spent = mechanism.map(math.nextafter(design.sensitivity, math.inf))

@@ -312,7 +312,7 @@ def noise_off_the_grid(patch: pytest.MonkeyPatch) -> None:
 
 def no_room_to_round(patch: pytest.MonkeyPatch) -> None:
     """Clip to C, round, and forget that rounding makes longer."""
-    patch.setattr(PrivateOptimizer, "_room_to_round", lambda self: 1.0)
+    patch.setattr(mechanism, "room_to_round", lambda numbers: 1.0)
     patch.setattr(mechanism, "within_grid", lambda gradients, scales: torch.ones_like(scales, dtype=torch.bool))
 
 

@@ -129,7 +129,7 @@ def test_a_run_killed_at_many_places_ends_the_same(whole: Path, tmp_path: Path) 
 
 
 def test_a_folder_of_another_experiment_or_of_anything_else_is_refused(whole: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds experiment 'tiny'"):
+    with pytest.raises(DataError, match="holds another run, whose seed is 1, not 99"):
         run(replace(TINY, seed=99), whole, watch=ignore)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(DataError, match="not empty and not a run folder"):

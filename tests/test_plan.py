@@ -152,15 +152,34 @@ def test_a_cap_costs_nothing_far_above_the_mean_and_much_near_it(most: int, time
             epsilon(event, DELTA, "prv")
 
 
-@settings(deadline=None, max_examples=4)
-@given(people=st.integers(2, 30), rate=st.sampled_from([0.2, 0.6]), data=st.data())
-def test_truncation_is_counted_for_any_number_of_people_up_to_the_nominal(people: int, rate: float, data: Any) -> None:
+@settings(deadline=None, max_examples=12)
+@given(
+    people=st.integers(2, 30),
+    rate=st.sampled_from([0.01, 0.2, 0.6]),
+    noise=st.sampled_from([0.3, 1.0, 2.0]),
+    data=st.data(),
+)
+def test_truncation_is_counted_for_any_number_of_people_up_to_the_nominal(
+    people: int, rate: float, noise: float, data: Any
+) -> None:
+    """Above the cap the library's distribution for exactly so many people, below it a plain step's."""
     most = data.draw(st.integers(1, people))
-    fewer = data.draw(st.integers(most, people))
-    spent = epsilon(gaussian_event(rate, 2.0, 10, (people, most)), 1e-3)
-    exact = dp_accounting.TruncatedSubsampledGaussianDpEvent(fewer, rate, most, 2.0)
-    library = PLDAccountant(value_discretization_interval=1e-3).compose(exact, 10).get_epsilon(1e-3)
-    assert spent >= library * (1 - 5e-3), "the library's grid is coarser"
+    present = data.draw(st.integers(1, people))
+    delta = data.draw(st.sampled_from([1e-3, 0.5 / people, 0.9 / people]))
+    spent = epsilon(gaussian_event(rate, noise, 10, (people, most)), delta)
+    assert spent >= epsilon(gaussian_event(rate, noise, 10), delta) * (1 - 1e-3), "nobody is ever pushed out"
+    if present >= most:
+        exact = dp_accounting.TruncatedSubsampledGaussianDpEvent(present, rate, most, noise)
+        library = PLDAccountant(value_discretization_interval=1e-3).compose(exact, 10).get_epsilon(delta)
+        assert spent >= library * (1 - 5e-3) - 1e-3, "the library's grid is coarser"
+
+
+@pytest.mark.parametrize(
+    ("people", "most", "rate", "noise", "delta"), [(1000, 1, 1e-3, 0.1, 9e-4), (2, 1, 0.5, 0.1, 0.45)]
+)
+def test_a_cap_never_makes_a_step_cheaper(people: int, most: int, rate: float, noise: float, delta: float) -> None:
+    capped = epsilon(gaussian_event(rate, noise, 1, (people, most)), delta)
+    assert capped >= epsilon(gaussian_event(rate, noise, 1), delta) > 20.0
 
 
 def test_a_truncated_plan() -> None:

@@ -47,6 +47,7 @@ from tests.private_toy import KEY, Tiny, Wide, flat, make_people, make_plan, upd
 from tests.test_rules import check_grid, refuses, release
 
 Check = Callable[[Path], str]
+WIDTH = 6  # of the toy's embeddings
 MAKER = 3  # dune: heart and motion only
 
 
@@ -361,7 +362,8 @@ def separable(n: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def learn(embeddings: Any, labels: Any, planned: PrivacyPlan, book: Ledger) -> probe.Probe:
-    return probe.private_probe(embeddings, labels, classes=2, plan=planned, ledger=book, key=KEY, run="r", task="toy")
+    facts: dict[str, Any] = {"width": WIDTH, "classes": 2, "run": "r", "task": "toy"}
+    return probe.private_probe(embeddings, labels, plan=planned, ledger=book, key=KEY, **facts)
 
 
 CHECKS: dict[str, Check] = {
