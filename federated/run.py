@@ -425,7 +425,8 @@ def issue_card(folder: Path, audit: Audited | None = None) -> Path:
     if not weights.exists():
         raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
     sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
-    ledgers, shared = [site.ledger() for site in sites], _shared_people(experiment, sites)
+    ledgers = [Ledger.read(site.folder / "ledger.jsonl") for site in sites]  # a card never begins one
+    shared = _shared_people(experiment, sites)
     card = PrivacyCard(
         model=hashlib.sha256(weights.read_bytes()).hexdigest(),
         experiment=experiment.digest,

@@ -19,6 +19,7 @@ release; the same people in another order are not.
 
 import fcntl
 import hashlib
+import importlib
 import itertools
 import json
 import math
@@ -35,7 +36,7 @@ from pydantic import TypeAdapter
 
 from privacy.ledger import Ledger, Release, private_digest
 from privacy.noise import load_or_create_key
-from privacy.plan import ADJACENCY, UNIT, epsilon
+from privacy.plan import ADJACENCY, UNIT, PrivacyError, epsilon, gaussian_event
 from privacy.tables import Counts, TableDesign, consistent, estimated_people, noise_multiplier, noised
 from simulator.dataset import Dataset
 from simulator.files import read_json, write_whole
@@ -52,6 +53,7 @@ DESIGN: Final = TableDesign(bins=BINS, pairs=tuple((PLACE[a], PLACE[b]) for a, b
 MECHANISM: Final = "discrete Gaussian on integer counts (OpenDP 0.16), all tables at once"
 TRUST: Final = "the vendor sees its own people's data; whoever else sees anything sees the noised counts"
 ACCOUNTANTS: Final = ("pld", "prv")
+MOST_COUNTED: Final = 1e11  # people in a cell: more than ever lived
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,11 +180,18 @@ def release(
 
 def released(codes: Codes, period: Period, *, rho: float, noise: float, ledger: Ledger) -> bytes:
     """As ``release``, of people in bins, [people, summaries]."""
-    key = load_or_create_key(ledger.path.with_name("noise.key"))
+    secret = ledger.path.with_name("noise.key")
+    if ledger.entries and not secret.exists():
+        raise PrivacyError(
+            f"{secret}: is gone, but the ledger has releases; without it none can be told from a new one"
+        )
+    key = load_or_create_key(secret)
     question = json.dumps([FORMAT, str(period.start), period.days, _LABELS, PAIRS, rho])
     people = codes[np.lexsort(codes.T)].tobytes()  # in an order that does not depend on names
     folder = ledger.path.with_name(ledger.path.name + ANSWERS)
     folder.mkdir(exist_ok=True)
+    price = {name: epsilon(gaussian_event(1.0, noise, 1), ledger.delta, name) for name in ACCOUNTANTS}
+    importlib.import_module("opendp.prelude")  # slow; an end between the charge and the answer loses the charge
     with _alone(folder):
         for attempt in itertools.count(1):
             asked = Release(
@@ -200,7 +209,7 @@ def released(codes: Codes, period: Period, *, rho: float, noise: float, ledger: 
                 break
         if not kept.exists():
             counts = noised(DESIGN.count(codes), DESIGN, rho)
-            write_whole(kept, _written(counts, period, rho, ledger, asked))
+            write_whole(kept, _written(counts, period, rho, ledger, asked, price))
         return kept.read_bytes()
 
 
@@ -217,7 +226,31 @@ def read_statistics(path: Path) -> Statistics:
         raise DataError(f"{path}: format is {found.format!r:.80}, expected {FORMAT!r}")
     if found.labels != _LABELS or found.pairs != PAIRS or len(found.counts) != DESIGN.cells:
         raise DataError(f"{path}: has other tables than this version of everywear, which can fit only its own")
+    _check_guarantee(path, found)
     return found
+
+
+def _check_guarantee(path: Path, found: Statistics) -> None:
+    """Refuses statistics whose guarantee does not follow from their own rho and delta.
+
+    Raises:
+        DataError: The message names what does not follow. Who wrote the counts, nobody can tell.
+    """
+    said = found.guarantee
+    with_rho = noise_multiplier(said.rho)
+    expected = {
+        "noise_multiplier": with_rho,
+        "sensitivity": DESIGN.sensitivity,
+        "deviation": DESIGN.sensitivity * with_rho,
+        **{f"epsilon {n}": epsilon(gaussian_event(1.0, with_rho, 1), said.delta, n) for n in ACCOUNTANTS},
+    }
+    stated = {name: getattr(said, name, said.epsilon.get(name.removeprefix("epsilon "), math.nan)) for name in expected}
+    for name, value in expected.items():
+        if not math.isclose(stated[name], value, rel_tol=1e-6):
+            raise DataError(f"{path}: {name} is {stated[name]:g}, but rho {said.rho:g} gives {value:g}")
+    largest = max(abs(count) for count in found.counts)
+    if largest > MOST_COUNTED:
+        raise DataError(f"{path}: a count of {largest:g} people, expected at most {MOST_COUNTED:g}")
 
 
 def fitted(
@@ -253,7 +286,9 @@ def fitted(
     return replace(found, source=statistics.words())
 
 
-def _written(counts: NDArray[np.int64], period: Period, rho: float, ledger: Ledger, asked: Release) -> bytes:
+def _written(
+    counts: NDArray[np.int64], period: Period, rho: float, ledger: Ledger, asked: Release, price: dict[str, float]
+) -> bytes:
     """The answer's file."""
     guarantee = Guarantee(
         rho=rho,
@@ -261,7 +296,7 @@ def _written(counts: NDArray[np.int64], period: Period, rho: float, ledger: Ledg
         sensitivity=DESIGN.sensitivity,
         deviation=DESIGN.sensitivity * asked.noise_multiplier,
         delta=ledger.delta,
-        epsilon={name: epsilon(asked.event, ledger.delta, name) for name in ACCOUNTANTS},
+        epsilon=price,
         vendor_epsilon=ledger.epsilon(),
         ledger_entry=_entry_digest(ledger.path, asked),
     )

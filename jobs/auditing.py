@@ -56,6 +56,8 @@ class Audit(Job):
         from federated.membership import attack_membership
         from privacy.audit import FAIL, gray_box, toy_subject
         from privacy.canaries import CanaryDesign, audit_canaries
+        from privacy.plan import PrivacyError
+        from simulator.recording import DataError
 
         if self.canaries < 0:
             raise UsageError(f"canaries {self.canaries} is below 0")
@@ -100,7 +102,10 @@ class Audit(Job):
                 red |= attacked.red
                 result["membership"] = dataclasses.asdict(attacked)
         if self.run is not None and self.canaries and (self.run / "model" / "privacy.json").exists():
-            self._issue_card(self.run, found, [check.name for check in checks if check.verdict == FAIL])
+            try:
+                self._issue_card(self.run, found, [check.name for check in checks if check.verdict == FAIL])
+            except (PrivacyError, DataError, OSError) as error:  # what the audit found must not be lost over a card
+                red, result["card_error"] = True, f"no card was issued: {error}"
         return {**result, "verdict": "red" if red else "green"}
 
     def _issue_card(self, run: Path, found: Any, red: list[str]) -> None:
@@ -127,8 +132,8 @@ class Audit(Job):
         """What a stranger can check of a card."""
         from privacy.card import check
 
-        if self.run is not None:
-            raise UsageError(f"--card {card}: is checked alone, leave {self.run} out")
+        if self.run is not None or self.membership:
+            raise UsageError(f"--card {card}: is checked alone, leave RUN and --membership out")
         found = check(card, issuer=self.issuer)
         verdict = "green" if all(finding.holds for finding in found) else "red"
         return {"card": [dataclasses.asdict(finding) for finding in found], "verdict": verdict}
@@ -172,6 +177,8 @@ class Audit(Job):
                 f"{attacked['limit']:.4f} at the upper end of the measured one",
                 f"  so few trainings could refute no epsilon above {attacked['ceiling']:.2f}",
             ]
+        if "card_error" in result:
+            lines += ["", result["card_error"]]
         seconds = result["check_seconds"] + (canary["seconds"] if canary else 0.0)
         return "\n".join([*lines, "", f"{result['verdict']} after {math.ceil(seconds)} s"])
 

@@ -31,6 +31,7 @@ FORMAT: Final = "everywear privacy card 1"
 FALSE_POSITIVE_RATE: Final = 1e-3  # at which the attack's limit is given; dp-fl practice (Carlini et al. 2112.03570)
 SAME: Final = 1e-6  # relative difference between a stated and a recomputed epsilon that rounding explains
 SECOND_MAY_LEAD: Final = 5e-3  # share by which PRV's central estimate may lie above PLD: its own error bound
+MOST_CLAIMED: Final = 20.0  # epsilon beyond which an audit doubts nothing
 ACCOUNTANTS: Final = ("pld", "prv")
 TRUST: Final = {
     "maker": "each person trusts their own maker and nobody else: what leaves a maker is noised there",
@@ -221,7 +222,7 @@ def read(path: Path) -> tuple[PrivacyCard, str, bool]:
     except ValidationError as error:
         first = error.errors()[0]
         raise CardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CardError(f"{path}: is no privacy card ({type(error).__name__}: {error})") from error
     if card.format != FORMAT:
         raise CardError(f"{path}: format {card.format!r}, expected {FORMAT!r}")
@@ -245,9 +246,18 @@ def check(path: Path, weights: Path | None = None, issuer: str | None = None) ->
         CardError: If the file is no card.
     """
     card, public, signed = read(path)
-    weights = path.with_name("model.safetensors") if weights is None else weights
+    try:
+        return _findings(
+            card, public, signed, path.with_name("model.safetensors") if weights is None else weights, issuer
+        )
+    except (PrivacyError, KeyError, TypeError, ValueError, ArithmeticError, OSError) as error:
+        raise CardError(f"{path}: states what cannot be ({type(error).__name__}: {error})") from error
+
+
+def _findings(card: PrivacyCard, public: str, signed: bool, weights: Path, issuer: str | None) -> list[Finding]:
     known = issuer is None or issuer.lower() == public
-    told = f"key {public[:16]}..." + ("" if known else f", expected {str(issuer)[:16]}...")
+    told = f"key {public[:16]}..." + (", which nobody vouches for: --issuer" if issuer is None else "")
+    told += "" if known else f", expected {str(issuer)[:16]}..."
     found = [Finding(what="signed by its issuer and not changed since", holds=signed and known, figure=told)]
     if not signed:  # whatever else it says is anybody's guess
         return found
@@ -261,6 +271,12 @@ def check(path: Path, weights: Path | None = None, issuer: str | None = None) ->
     for name, standard in (("unit", UNIT), ("adjacency", ADJACENCY)):
         stated = getattr(card, name)
         found.append(Finding(what=f"{name} is the one that is accounted", holds=stated == standard, figure=stated))
+    told = f"{len(card.makers)} makers, {sum(len(maker.charges) for maker in card.makers)} kinds of charges"
+    holds = bool(card.makers) and all(maker.charges for maker in card.makers) and card.shared_people >= 1
+    holds &= all(charge.times >= 1 for maker in card.makers for charge in maker.charges)
+    found.append(Finding(what="says what was released", holds=holds, figure=told))
+    if not holds:
+        return found
     for maker in card.makers:
         found += _check_maker(maker, card)
     found += _check_federation(card)
@@ -268,7 +284,8 @@ def check(path: Path, weights: Path | None = None, issuer: str | None = None) ->
         found.append(Finding(what="audited", holds=False, figure="no audit was run: everywear audit RUN"))
     else:
         audit = card.audit
-        holds = audit.lower_bound <= audit.claimed and not audit.red
+        holds = 0 <= audit.lower_bound <= audit.claimed <= MOST_CLAIMED and not audit.red
+        holds &= 0.5 < audit.confidence < 1
         figure = f"at least {audit.lower_bound:.2f} of {audit.claimed:.2f} claimed (sound: {audit.ceiling:.2f})"
         red = f"; red: {', '.join(audit.red)}" if audit.red else ""
         found.append(Finding(what="audit found nothing above the claim", holds=holds, figure=figure + red))

@@ -223,7 +223,8 @@ class Ledger:
         try:
             with path.open("rb") as file:
                 header = json.loads(file.readline())
-            facts = {name: header[name] for name in ("vendor", "delta", "epsilon_budget")}
+            facts: dict[str, Any] = {"vendor": str(header["vendor"])}
+            facts |= {name: float(header[name] + 0) for name in ("delta", "epsilon_budget")}
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(f"{path}: line 1 is damaged, expected the header of a ledger") from error
         return cls.open(path, **facts)

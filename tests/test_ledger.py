@@ -56,6 +56,14 @@ def test_rounds_compose_exactly_over_restarts(path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("fact", [{"delta": "x"}, {"delta": None}, {"epsilon_budget": "5"}])
+def test_a_header_of_other_types_is_damage(path: Path, fact: dict[str, Any]) -> None:
+    open_ledger(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fact}) + "\n")
+    with pytest.raises(LedgerError, match="line 1 is damaged"):
+        Ledger.read(path)
+
+
 def test_an_empty_ledger_spent_nothing(path: Path) -> None:
     assert open_ledger(path).epsilon() == 0.0
     assert open_ledger(path).entries == ()

@@ -142,6 +142,12 @@ LIES: dict[str, tuple[Callable[[PrivacyCard], PrivacyCard], str]] = {
         lambda c: replace(c, audit=replace(AUDIT, red=("r04",))),
         "audit found nothing above the claim",
     ),
+    "no makers": (lambda c: replace(c, makers=(), federation=0.0), "says what was released"),
+    "no charges": (lambda c: _first(c, charges=()), "says what was released"),
+    "an audit of nothing": (
+        lambda c: replace(c, audit=replace(AUDIT, claimed=1e9, confidence=0.0)),
+        "audit found nothing above the claim",
+    ),
     "no audit": (lambda c: replace(c, audit=None), "audited"),
 }
 
@@ -170,6 +176,12 @@ def test_what_is_no_card_is_refused_in_one_line(tmp_path: Path, text: str) -> No
     with pytest.raises(CardError, match=r"privacy\.json") as raised:
         check(tmp_path / "privacy.json")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("plan", [{}, {"epsilon_budget": None, "nominal_people": 500}, {"nominal_people": 0}])
+def test_what_cannot_be_is_one_line(card: PrivacyCard, tmp_path: Path, plan: dict[str, Any]) -> None:
+    with pytest.raises(CardError, match=r"privacy\.json: states what cannot be"):
+        check(issued(_first(card, plan=plan), tmp_path))
 
 
 def test_the_page_says_what_protects_nobody(card: PrivacyCard) -> None:

@@ -13,6 +13,7 @@ import everywear
 from federated import statistics
 from federated.statistics import DESIGN, read_statistics, released
 from privacy.ledger import BudgetExceeded, Ledger
+from privacy.plan import PrivacyError
 from privacy.tables import noise_multiplier
 from simulator import fitting
 from simulator.cohort import Cohort
@@ -120,6 +121,21 @@ def test_foreign_statistics_are_refused(tmp_path: Path, ledger: Ledger) -> None:
         path.write_text(json.dumps(told | change))
         with pytest.raises(DataError, match=r"format|other tables"):
             read_statistics(path)
+    for name, lie in {"rho": 1e-3, "deviation": 1.0, "epsilon": {"pld": 0.01, "prv": 0.01}, "sensitivity": 1.0}.items():
+        path.write_text(json.dumps(told | {"guarantee": told["guarantee"] | {name: lie}}))
+        with pytest.raises(DataError, match=r"but rho .* gives"):
+            read_statistics(path)
+    path.write_text(json.dumps(told | {"counts": [10**30, *told["counts"][1:]]}))
+    with pytest.raises(DataError, match="expected at most"):
+        read_statistics(path)
+
+
+def test_a_lost_key_is_no_new_life(ledger: Ledger) -> None:
+    ask(rows(5), ledger)
+    ledger.path.with_name("noise.key").unlink()
+    with pytest.raises(PrivacyError, match="is gone, but the ledger has releases"):
+        ask(rows(5), ledger)
+    assert len(ledger.entries) == 1
 
 
 QUICK = Effort(pool=40, cohort=6, corrections=1)
@@ -141,6 +157,18 @@ def test_from_the_dataset_to_a_shareable_one(tmp_path: Path, capsys: pytest.Capt
     out.unlink()
     assert everywear.main(command) == 0  # lost on its way
     assert out.read_bytes() == first
+    capsys.readouterr()
+    book = (tmp_path / "site" / "ledger.jsonl").read_bytes()
+    for bad in (
+        tmp_path / "site" / "ledger.jsonl",
+        tmp_path / "site" / "noise.key",
+        data / "x.json",
+        data,
+        out / "below",
+    ):
+        assert everywear.main([*command[:-7], "--out", str(bad), *command[-5:]]) == 2, bad
+    assert (tmp_path / "site" / "ledger.jsonl").read_bytes() == book, "nothing was charged or overwritten"
+    assert everywear.main([*command, "--delta", "1e-4"]) == 2
     capsys.readouterr()
     assert everywear.main([*command, "--rho", "1"]) == 2
     assert "above the budget" in capsys.readouterr().err
