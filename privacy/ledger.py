@@ -47,6 +47,7 @@ from privacy.plan import (
 )
 
 FORMAT = "everywear privacy ledger 1"
+LONGEST_NAME = 100  # of a vendor
 BEGUN = ".begun"  # what the name of the mark beside a ledger adds to the ledger's
 KINDS = {False: "poisson_gaussian", True: "truncated_poisson_gaussian"}  # by truncation; rate 1 is a plain Gaussian
 
@@ -200,6 +201,8 @@ class Ledger:
         """
         if not 0 < delta < 1 or not 0 < epsilon_budget < math.inf:
             raise LedgerError(f"{path}: {delta=} is not in (0, 1) or {epsilon_budget=} is not in (0, inf)")
+        if not vendor.isprintable() or vendor != vendor.strip() or not 0 < len(vendor) <= LONGEST_NAME:
+            raise LedgerError(f"{path}: {vendor=} is no printable name of at most {LONGEST_NAME} letters")
         ledger = cls(Path(path), vendor=vendor, delta=delta, epsilon_budget=epsilon_budget)
         ledger.path.parent.mkdir(parents=True, exist_ok=True)
         begun = ledger.path.with_name(ledger.path.name + BEGUN)
@@ -292,7 +295,7 @@ class Ledger:
         if begun.exists() and not self.path.exists():  # in this order: another process may just be beginning it
             raise LedgerError(f"{self.path}: is gone, but it was begun; what vendor {self.vendor!r} spent is unknown")
         for other in sorted(self.path.parent.glob("*" + BEGUN)):
-            if other != begun and other.read_text().strip() == self.vendor:
+            if other != begun and other.read_text().removesuffix("\n") == self.vendor:
                 name = other.name.removesuffix(BEGUN)
                 raise LedgerError(f"{self.path}: vendor {self.vendor!r} has the ledger {name} already, expected that")
 

@@ -21,11 +21,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Put ``content`` at ``path`` so that a reader finds the old file or the new one, never a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:  # a full disk, an interrupt: half a file is of no use to anybody
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

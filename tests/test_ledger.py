@@ -64,6 +64,13 @@ def test_a_header_of_other_types_is_damage(path: Path, fact: dict[str, Any]) -> 
         Ledger.read(path)
 
 
+@pytest.mark.parametrize("name", ["", " ", "a ", "a\nb", "x" * 101])
+def test_a_vendor_has_a_plain_name(path: Path, name: str) -> None:
+    with pytest.raises(LedgerError, match="is no printable name"):
+        open_ledger(path, vendor=name)
+    assert not path.exists()
+
+
 def test_an_empty_ledger_spent_nothing(path: Path) -> None:
     assert open_ledger(path).epsilon() == 0.0
     assert open_ledger(path).entries == ()
