@@ -141,8 +141,9 @@ class Audit(Job):
     def words(self, result: Result) -> str:
         """A table of checks, and what the attack proves."""
         if "card" in result:
+            wide = 2 + max(len(row["what"]) for row in result["card"])
             told = [
-                f"{'holds' if row['holds'] else 'NOT':<7}{row['what']:<48}{row['figure']}" for row in result["card"]
+                f"{'holds' if row['holds'] else 'NOT':<7}{row['what']:<{wide}}{row['figure']}" for row in result["card"]
             ]
             return "\n".join([*told, "", f"{result['verdict']}"])
         lines = [f"{'rule':<5}{'check':<28}{'verdict':<9}{'figure':>10}  {'bound':>10}  what"]
