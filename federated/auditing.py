@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from federated.experiment import Experiment, Maker, load
-from federated.maker import PeopleWindows, Site, makers_of_one_person
+from federated.maker import PeopleWindows, Site, makers_of_one_person, sites_of
 from federated.parameters import Theta, pack, touchable, touchable_vector
 from federated.run import held_out
 from federated.strategy import average
@@ -50,7 +50,7 @@ def audit_run(folder: Path) -> list[Check]:
     experiment = load(folder / "experiment.json")
     if not (folder / "model" / "model.json").exists():
         raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
-    sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
+    sites = sites_of(folder, experiment)
     checks = [_model(folder, experiment, sites), _normaliser(folder), _shared(folder), _watched(folder, sites)]
     if experiment.protection.noise == "off":
         return [_check("R7", "ledgers", None, 0.0, "noise is off: nothing was protected, and nothing charged"), *checks]

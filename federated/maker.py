@@ -93,6 +93,11 @@ class Site:
         return rehearsal_key(self.experiment.seed, self.maker.name)
 
 
+def sites_of(run: Path, experiment: Experiment) -> list[Site]:
+    """All makers' sites of a run folder, where they live on one machine, in the experiment's order."""
+    return [Site(run / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
+
+
 def people_of(experiment: Experiment, maker: Maker) -> Cohort:
     """The maker's simulated people; nobody else's streams are theirs, so people are disjoint over makers."""
     return Cohort(

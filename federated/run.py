@@ -33,7 +33,7 @@ import numpy as np
 from federated.experiment import Experiment, load
 from federated.flower import through_flower
 from federated.grid import InProcessGrid, drive
-from federated.maker import Site, agree, makers_of_one_person, people_of, settle
+from federated.maker import Site, agree, makers_of_one_person, people_of, settle, sites_of
 from federated.parameters import unpack
 from federated.server_app import last_round
 from federated.study.records import Records
@@ -118,7 +118,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _stages(experiment: Experiment, folder: Path, back_end: BackEnd, workers: int, watch: Watch) -> None:
     records = Records(folder / "records.jsonl", experiment.digest, experiment.seed)
-    sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
+    sites = sites_of(folder, experiment)
     plans = {maker.name: asdict(experiment.plan(maker)) for maker in experiment.makers}
     content = {"experiment": experiment.name, "plans": _finite(plans), "versions": {p: version(p) for p in PACKAGES}}
     records.add("experiment", "", content, 0.0)
@@ -424,7 +424,7 @@ def issue_card(folder: Path, audit: Audited | None = None) -> Path:
     weights = folder / "model" / "model.safetensors"
     if not weights.exists():
         raise DataError(f"{folder}: the run is not finished; run the same `everywear federate` again to go on")
-    sites = [Site(folder / "vendors" / maker.name, experiment, i) for i, maker in enumerate(experiment.makers)]
+    sites = sites_of(folder, experiment)
     ledgers = [Ledger.read(site.folder / "ledger.jsonl") for site in sites]  # a card never begins one
     shared = _shared_people(experiment, sites)
     card = PrivacyCard(

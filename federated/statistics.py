@@ -25,10 +25,10 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -298,7 +298,7 @@ def _written(
         delta=ledger.delta,
         epsilon=price,
         vendor_epsilon=ledger.epsilon(),
-        ledger_entry=_entry_digest(ledger.path, asked),
+        ledger_entry=ledger.digest,  # it was charged just now
     )
     statistics = Statistics(
         vendor=ledger.vendor,
@@ -310,12 +310,6 @@ def _written(
         guarantee=guarantee,
     )
     return _STATISTICS.dump_json(statistics, indent=1) + b"\n"
-
-
-def _entry_digest(path: Path, asked: Release) -> str:
-    """The digest of a release's line, which follows from all lines before it."""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
-    return next(str(line["digest"]) for line in lines if line.get("release") == asdict(asked))
 
 
 @contextmanager
